@@ -1,0 +1,1 @@
+"""Vocabulary of the library: tasks, modalities, volumes, geometry, errors, events."""
