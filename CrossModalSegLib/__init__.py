@@ -1,0 +1,3 @@
+"""CrossModalSegLib: unsupervised cross-modality domain adaptation of medical segmentation."""
+
+__version__ = "0.1.0"

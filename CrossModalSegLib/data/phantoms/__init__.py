@@ -1,0 +1,1 @@
+"""Labelled synthetic subjects that stand in for medical data."""

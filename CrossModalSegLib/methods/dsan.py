@@ -1,0 +1,384 @@
+"""DSAN: deep symmetric adaptation network, translating both ways around one shared encoder.
+
+X. Han, L. Qi, Q. Yu, Z. Zhou, Y. Zheng, Y. Shi, Y. Gao, "Deep Symmetric Adaptation Network for
+Cross-Modality Medical Image Segmentation", IEEE TMI 2022, https://doi.org/10.1109/TMI.2021.3105046
+
+=============  ======================  =======================================================
+Paper          Code                    Meaning
+=============  ======================  =======================================================
+x^s, y^s       x_s, y_s                source slice and its label map
+x^t            x_t                     target slice
+x^{s->t}       x_st                    source content in target style, U_t(E(x^s))
+x^{t->s}       x_ts                    target content in source style, U_s(E(x^t))
+Z_s, Z_t       z                       features E(x^s), E(x^t)
+E              encoder                 shared encoder
+U_s, U_t       decoder_s, decoder_t    private image decoders
+C_1, C_2       classifier,             pixel classifiers of the last and
+               classifier_low          of a lower-resolution level
+D_s, D_t       critic_s, critic_t      critics of source and target images
+D_p1, D_p2     critic_p, critic_p_low  critics of the class probabilities of both levels
+=============  ======================  =======================================================
+
+Read into the paper, which does not say: least-squares adversarial losses, inverse-frequency class
+weights, weight .1 for C_2 and its critic (as SIFA), critics see probabilities, and neither the
+segmentation nor the semantic adversarial gradient reaches the decoders through x_st and x_ts.
+Each is a setting. Source and target slices share a batch and so share batch statistics.
+Departures that only presets switch on: the appearance augmentation, the warm-up without semantic
+losses, the polynomial decay. Checked against: no released code.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.optim import Adam, Optimizer
+
+from CrossModalSegLib.core.tensors import (
+    Images,
+    Labels,
+    Logits,
+    Losses,
+    Scalar,
+    UnpairedBatch,
+)
+from CrossModalSegLib.data.augmentation import AppearanceAugmentation
+from CrossModalSegLib.losses.gan import AdversarialKind, AdversarialLoss
+from CrossModalSegLib.losses.segmentation import ClassWeights, cross_entropy_dice
+from CrossModalSegLib.methods.base import (
+    Method,
+    MethodConfig,
+    Stage,
+    Update,
+    detached,
+    frozen,
+    polynomial_decay,
+)
+from CrossModalSegLib.networks.backbones import PAPER_BACKBONE, Backbone
+from CrossModalSegLib.networks.discriminators import PatchDiscriminator
+
+Levels = tuple[Logits, Logits]
+"""Class scores of C_1 and C_2, both at the size of the image."""
+
+Critics = tuple[nn.Module, nn.Module]
+"""Critics of the two levels."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DSANConfig(MethodConfig):
+    """Settings of DSAN. Defaults are the paper's, at the place named, or our reading of it."""
+
+    iterations: int = 20_000
+    """Sec. IV.A.2: 2e4 for the cardiac data, 6e4 for BraTS."""
+    backbone: Backbone = PAPER_BACKBONE
+    """Sec. III.D."""
+    critic_width: int = 64
+    """Channels of a critic's first convolution; not given."""
+
+    lambda_rec: float = 1.0
+    """Weight of L_rec, Eqs. 5 and 6 (Sec. III.A.2)."""
+    lambda_adv: float = 0.01
+    """Weight of L_adv, Eqs. 5 and 6 (Sec. III.A.2)."""
+    lambda_gen: float = 1.0
+    """Weight of L_gen, Eq. 12."""
+    lambda_seg: float = 1.0
+    """Weight of L_seg, Eq. 12."""
+    lambda_secadv: float = 0.1
+    """Weight of L_adv^sec, Eq. 12."""
+    lambda_low: float = 0.1
+    """Weight of the lower level C_2, D_p2; not given, SIFA's value."""
+
+    adversarial: AdversarialKind = "least_squares"
+    """Form of the adversarial losses; Eqs. 1, 2, 9 and 10 are the cross-entropy form."""
+    class_weights: ClassWeights = "inverse_frequency"
+    """Definition of the "weighted" cross-entropy of Eqs. 7 and 8; not given."""
+    critic_p_input: Literal["probabilities", "logits"] = "probabilities"
+    """What D_p sees; not given."""
+    segmentation_reaches_decoders: bool = False
+    """Whether gradients of Eqs. 8 and 10 reach U_s and U_t; SIFA: no, SynSeg-Net: yes."""
+
+    lr_segment: float = 2e-4
+    """Adam rate of E, C_1, C_2 (Sec. IV.A.2)."""
+    lr_decoders: float = 1e-3
+    """Adam rate of U_s, U_t (Sec. IV.A.2)."""
+    lr_image_critics: float = 1e-4
+    """Adam rate of D_s, D_t (Sec. IV.A.2)."""
+    lr_semantic_critics: float = 5e-5
+    """Adam rate of D_p1, D_p2 (Sec. IV.A.2)."""
+    betas: tuple[float, float] = (0.9, 0.999)
+    """Adam's; not given."""
+    decay_power: float = 0.0
+    """Power of the polynomial decay over the second half; 0: none (the paper names none)."""
+
+    target_generation: bool = True
+    """Table IV: L_gen^t (U_t, D_t)."""
+    translated_segmentation: bool = True
+    """Table IV: L_seg^{s->t}."""
+    source_generation: bool = True
+    """Table IV: L_gen^s (U_s, D_s)."""
+    source_segmentation: bool = True
+    """Table IV: L_seg^s."""
+    semantic_adversarial: bool = True
+    """Table IV: L_adv^sec."""
+
+    shared_decoders: bool = False
+    """Table V: one decoder for both domains."""
+    shared_encoder: bool = True
+    """Table V, False: translation has an encoder of its own."""
+    shared_critics: bool = True
+    """Table V, False: D_p for real images, others for generated images."""
+
+    warm_up_iterations: int = 0
+    """Ours: iterations before L_adv^sec sets in; 0 in the paper."""
+    appearance: AppearanceAugmentation = field(default_factory=AppearanceAugmentation)
+    """Ours: change of x_s and x_st before they are segmented (not before translation)."""
+
+
+class DSAN(Method):
+    """Bidirectional feature alignment by two symmetric translators, with semantic mining."""
+
+    title = "DSAN"
+    reference = "Han et al., IEEE TMI 2022, https://doi.org/10.1109/TMI.2021.3105046"
+    config_class = DSANConfig
+
+    def __init__(self, config: DSANConfig) -> None:
+        super().__init__()
+        self.config = config
+        backbone, classes = config.backbone, config.num_classes
+
+        self.encoder = backbone.encoder()
+        self.classifier = backbone.classifier(classes)
+        self.classifier_low = backbone.classifier_low(classes)
+        self.translation_encoder = None if config.shared_encoder else backbone.encoder()
+        self.decoder_t = backbone.image_decoder()
+        self.decoder_s = None if config.shared_decoders else backbone.image_decoder()
+
+        critic = partial(PatchDiscriminator, width=config.critic_width)
+        self.critic_t, self.critic_s = critic(1), critic(1)
+        critic_p = partial(critic, classes, normalised=False)
+        self.critic_p, self.critic_p_low = critic_p(), critic_p()
+        own = not config.shared_critics
+        self.critic_p_generated = critic_p() if own else None
+        self.critic_p_low_generated = critic_p() if own else None
+        self.adversarial = AdversarialLoss(config.adversarial)
+
+    @property
+    def deployed(self) -> tuple[str, ...]:
+        """E and C_1."""
+        return ("encoder", "classifier")
+
+    def stages(self) -> tuple[Stage, ...]:
+        """Return the joint training, preceded by a warm-up if there is one."""
+        config = self.config
+        warm_up = min(config.warm_up_iterations, config.iterations)
+        lengths = {"warm_up": warm_up, "adapt": config.iterations - warm_up}
+        optimizers = self._optimizers()
+        schedules = {
+            name: polynomial_decay(
+                optimizer,
+                lengths["adapt"] if name == "semantic_critics" else config.iterations,
+                power=config.decay_power,
+                hold_fraction=0.5,
+            )
+            for name, optimizer in optimizers.items()
+        }
+        used = {"warm_up": ("adapt", "image_critics"), "adapt": tuple(optimizers)}
+        return tuple(
+            Stage(
+                name=name,
+                iterations=iterations,
+                optimizers={key: optimizers[key] for key in used[name]},
+                schedules={key: schedules[key] for key in used[name]},
+                step=partial(self.step, with_semantics=name == "adapt"),
+            )
+            for name, iterations in lengths.items()
+            if iterations
+        )
+
+    def _optimizers(self) -> dict[str, Optimizer]:
+        config = self.config
+        segmenter = _weights(self.encoder, self.classifier, self.classifier_low)
+        decoders = _weights(self.translation_encoder, self.decoder_s, self.decoder_t)
+        return {
+            "adapt": Adam(
+                [
+                    {"params": segmenter, "lr": config.lr_segment},
+                    {"params": decoders, "lr": config.lr_decoders},
+                ],
+                betas=config.betas,
+            ),
+            "image_critics": Adam(
+                _weights(self.critic_s, self.critic_t), config.lr_image_critics, config.betas
+            ),
+            "semantic_critics": Adam(
+                _weights(*dict.fromkeys(self._all_semantic_critics())),
+                config.lr_semantic_critics,
+                config.betas,
+            ),
+        }
+
+    def step(self, batch: UnpairedBatch, update: Update, *, with_semantics: bool = True) -> Losses:
+        """Run one iteration: E, U and C together on Eq. 12, then the critics.
+
+        Args:
+            batch: Source pair and unlabelled target slices.
+            update: The engine's.
+            with_semantics: Whether L_adv^sec takes part.
+        """
+        with_semantics = with_semantics and self.config.semantic_adversarial
+        with frozen(self.critic_s, self.critic_t, *self._all_semantic_critics()):
+            images = self._translate(batch.x_s, batch.x_t)
+            generation = self._generation_losses(batch, images)
+            logits = self._segment(batch, images)
+            segmentation = self._segmentation_losses(logits, batch.y_s)
+            semantics = self._semantic_losses(logits) if with_semantics else {}
+            losses = generation | segmentation | semantics
+            update("adapt", self._objective(losses))  # Eq. 12
+
+        critics = self._image_critic_losses(batch, images)
+        if critics:
+            update("image_critics", torch.stack([*critics.values()]).sum())
+        if with_semantics:
+            critics["critic_p"] = self._semantic_critic_loss(logits)
+            update("semantic_critics", critics["critic_p"])
+        return detached(**losses, **critics)
+
+    def _translate(self, x_s: Images, x_t: Images) -> dict[str, Images]:
+        """Reconstruct and translate both ways from one pass of E."""
+        config, images = self.config, {}
+        z = self._translation_encoder()(torch.cat([x_s, x_t]))
+        if config.target_generation or config.translated_segmentation:
+            images["x_st"], images["x_tt"] = self.decoder_t(z).chunk(2)
+        if config.source_generation:
+            images["x_ss"], images["x_ts"] = self._source_decoder()(z).chunk(2)
+        return images
+
+    def _generation_losses(self, batch: UnpairedBatch, images: dict[str, Images]) -> Losses:
+        losses: Losses = {}
+        if self.config.target_generation:
+            losses["rec_t"] = F.l1_loss(images["x_tt"], batch.x_t)  # Eq. 3
+            losses["adv_t"] = self.adversarial.generator(self.critic_t(images["x_st"]))  # Eq. 1
+        if self.config.source_generation:
+            losses["rec_s"] = F.l1_loss(images["x_ss"], batch.x_s)  # Eq. 4
+            losses["adv_s"] = self.adversarial.generator(self.critic_s(images["x_ts"]))  # Eq. 2
+        return losses
+
+    def _segment(self, batch: UnpairedBatch, images: dict[str, Images]) -> dict[str, Levels]:
+        """Segment every image that a loss of Sec. III.B needs, in one pass of E and C_i."""
+        translated = {name: images[f"x_{name}"] for name in ("st", "ts") if f"x_{name}" in images}
+        if not self.config.segmentation_reaches_decoders:
+            translated = {name: image.detach() for name, image in translated.items()}
+        views = {"s": batch.x_s, "t": batch.x_t, **translated}
+        for name in set(views) & {"s", "st"}:
+            views[name] = self.config.appearance(views[name])
+
+        features = self.encoder(torch.cat(list(views.values())))
+        levels = self.classifier(features), self.classifier_low(features)
+        main, low = (level.float().chunk(len(views)) for level in levels)
+        return dict(zip(views, zip(main, low, strict=True), strict=True))
+
+    def _segmentation_losses(self, logits: dict[str, Levels], y_s: Labels) -> Losses:
+        losses: Losses = {}
+        if self.config.source_segmentation:
+            losses["seg_s"] = self._supervised(logits["s"], y_s)  # Eq. 7
+        if self.config.translated_segmentation:
+            losses["seg_st"] = self._supervised(logits["st"], y_s)  # Eq. 8
+        return losses
+
+    def _supervised(self, levels: Levels, labels: Labels) -> Scalar:
+        main, low = (
+            cross_entropy_dice(level, labels, class_weights=self.config.class_weights)
+            for level in levels
+        )
+        return main + self.config.lambda_low * low
+
+    def _semantic_losses(self, logits: dict[str, Levels]) -> Losses:
+        """Make predictions of target content pass for predictions of source content."""
+        losses = {"secadv": self._fool(self._semantic_critics(), logits["t"])}  # Eq. 9
+        if "ts" in logits:
+            critics = self._semantic_critics(generated=True)
+            losses["secadv_generated"] = self._fool(critics, logits["ts"])  # Eq. 10
+        return losses
+
+    def _fool(self, critics: Critics, levels: Levels) -> Scalar:
+        main, low = (
+            self.adversarial.generator(critic(self._seen_by_critic(level)))
+            for critic, level in zip(critics, levels, strict=True)
+        )
+        return main + self.config.lambda_low * low
+
+    def _objective(self, losses: Losses) -> Scalar:
+        """Weigh the terms as Eqs. 5, 6 and 12 do."""
+        config = self.config
+        weights = {
+            "rec": config.lambda_gen * config.lambda_rec,
+            "adv": config.lambda_gen * config.lambda_adv,
+            "seg": config.lambda_seg,
+            "secadv": config.lambda_secadv,
+        }
+        terms = [weights[name.partition("_")[0]] * loss for name, loss in losses.items()]
+        return torch.stack(terms).sum()
+
+    def _image_critic_losses(self, batch: UnpairedBatch, images: dict[str, Images]) -> Losses:
+        tell_apart, losses = self.adversarial.discriminator, Losses()
+        if self.config.target_generation:
+            fake = self.critic_t(images["x_st"].detach())
+            losses["critic_t"] = tell_apart(real=self.critic_t(batch.x_t), fake=fake)  # Eq. 1
+        if self.config.source_generation:
+            fake = self.critic_s(images["x_ts"].detach())
+            losses["critic_s"] = tell_apart(real=self.critic_s(batch.x_s), fake=fake)  # Eq. 2
+        return losses
+
+    def _semantic_critic_loss(self, logits: dict[str, Levels]) -> Scalar:
+        """Tell source (positive: s, st) from target (negative: t, ts), Sec. V.4."""
+        loss = self._tell_apart(self._semantic_critics(), logits["s"], logits["t"])  # Eq. 9
+        if {"st", "ts"} <= set(logits):
+            critics = self._semantic_critics(generated=True)
+            loss = loss + self._tell_apart(critics, logits["st"], logits["ts"])  # Eq. 10
+        return loss
+
+    def _tell_apart(self, critics: Critics, positive: Levels, negative: Levels) -> Scalar:
+        losses = [
+            self.adversarial.discriminator(
+                real=critic(self._seen_by_critic(real.detach())),
+                fake=critic(self._seen_by_critic(fake.detach())),
+            )
+            for critic, real, fake in zip(critics, positive, negative, strict=True)
+        ]
+        return torch.stack(losses).sum()
+
+    def _seen_by_critic(self, logits: Logits) -> Tensor:
+        return logits if self.config.critic_p_input == "logits" else logits.softmax(dim=1)
+
+    def _semantic_critics(self, *, generated: bool = False) -> Critics:
+        """Return D_p1 and D_p2, or those of generated images where Table V unshares them."""
+        if generated and self.critic_p_generated and self.critic_p_low_generated:
+            return self.critic_p_generated, self.critic_p_low_generated
+        return self.critic_p, self.critic_p_low
+
+    def _all_semantic_critics(self) -> tuple[nn.Module, ...]:
+        return *self._semantic_critics(), *self._semantic_critics(generated=True)
+
+    def _translation_encoder(self) -> nn.Module:
+        return self.translation_encoder or self.encoder
+
+    def _source_decoder(self) -> nn.Module:
+        return self.decoder_s or self.decoder_t
+
+    def logits(self, x_t: Images) -> Logits:
+        """Segment with E and C_1; no translation is needed."""
+        logits: Logits = self.classifier(self.encoder(x_t))
+        return logits
+
+    def translate(self, x_s: Images, x_t: Images) -> dict[str, Images]:
+        """Return x_st and x_ts."""
+        images = self._translate(x_s, x_t)
+        return {name: images[name] for name in ("x_st", "x_ts") if name in images}
+
+
+def _weights(*networks: nn.Module | None) -> list[nn.Parameter]:
+    return [weight for network in networks if network for weight in network.parameters()]

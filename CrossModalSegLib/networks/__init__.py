@@ -1,0 +1,1 @@
+"""Encoders, classifiers, image decoders and discriminators."""
