@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -61,6 +62,10 @@ class Reporter:
     def add_sink(self, sink: Sink) -> None:
         """Send all further events to `sink` too."""
         self._sinks.append(sink)
+
+    def remove_sink(self, sink: Sink) -> None:
+        """Send no further events to `sink`."""
+        self._sinks.remove(sink)
 
     def stage(self, name: str, total: int | None = None) -> None:
         """Announce that a stage of `total` steps begins."""
@@ -143,4 +148,4 @@ def silent_reporter() -> Reporter:
 
 def _finite(value: float) -> float | None:
     number = float(value)
-    return number if number == number and abs(number) != float("inf") else None
+    return number if math.isfinite(number) else None

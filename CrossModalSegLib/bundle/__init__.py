@@ -1,0 +1,1 @@
+"""Model packages in MONAI's layout, read without executing anything."""

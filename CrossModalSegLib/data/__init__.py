@@ -1,0 +1,1 @@
+"""Volumes, datasets, phantoms, preprocessing, cohorts and what draws from them."""

@@ -1,0 +1,147 @@
+"""Cases listed in a CSV or TSV file.
+
+Columns: `image` (required), `label`, `subject`, `case`, `split`. Paths are relative to the file.
+An empty cell is a value that is not given: the case is then named after its image, the subject
+after its case.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import cast
+
+from CrossModalSegLib.core.errors import CohortError, suggestion
+from CrossModalSegLib.core.paths import case_name, volume_suffix
+from CrossModalSegLib.data.adapters.case_files import (
+    IMAGE_SUFFIXES,
+    LABEL_SUFFIXES,
+    SPLITS,
+    CaseFiles,
+    Discovery,
+    Split,
+    require_no_problems,
+)
+
+COLUMNS = ("image", "label", "subject", "case", "split")
+
+EXPECTED = (
+    f"a .csv or .tsv file with the columns {', '.join(COLUMNS)} (only image is required; paths "
+    "relative to the file)"
+)
+
+_DELIMITERS = {".csv": ",", ".tsv": "\t"}
+
+
+def find_manifest(root: Path, modality: str) -> Discovery | None:
+    """Find the cases that a CSV or TSV file lists.
+
+    Args:
+        root: The file.
+        modality: Not used: the file says which image is meant.
+
+    Returns:
+        What was found, or None if `root` is no such file.
+
+    Raises:
+        CohortError: A column or value is unknown, a file is missing (with its line), or two lines
+            name one case.
+    """
+    del modality
+    delimiter = _DELIMITERS.get(root.suffix.lower())
+    if delimiter is None or not root.is_file():
+        return None
+    cases, problems = [], []
+    for line, row in _read_rows(root, delimiter):
+        found = _problems_of(row, root.parent)
+        problems += [f"line {line}: {problem}" for problem in found]
+        if not found:
+            cases.append(_case(row, root.parent))
+    counts = Counter(case.id for case in cases)
+    problems += [f"{n} lines name case {case!r}" for case, n in counts.items() if n > 1]
+    require_no_problems(
+        problems,
+        root,
+        "Correct these lines; paths are relative to the file, and a column named case tells "
+        "images of the same file name apart.",
+    )
+    return Discovery(
+        dataset="csv",
+        layout=f"a list of {len(cases)} cases",
+        cases=tuple(sorted(cases, key=lambda case: case.id)),
+    )
+
+
+def _read_rows(path: Path, delimiter: str) -> list[tuple[int, dict[str, str]]]:
+    """Return line number and named cells of each row that is not empty."""
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise CohortError(
+            f"{path} is not UTF-8 text.", hint="Save it as CSV UTF-8 from the spreadsheet program."
+        ) from error
+    lines_of_text = io.StringIO(text, newline="")
+    reader = csv.reader(lines_of_text, delimiter=delimiter, skipinitialspace=True, strict=True)
+    try:
+        lines = [(reader.line_num, [cell.strip() for cell in cells]) for cells in reader]
+    except csv.Error as error:
+        raise CohortError(f"{path}, line {reader.line_num}: {error}.") from error
+    filled = [(line, cells) for line, cells in lines if any(cells)]
+    if not filled:
+        raise CohortError(f"{path} is empty.", hint=f"Expected {EXPECTED}.")
+    header = filled[0][1]
+    _check_header(path, header)
+    require_no_problems(
+        [
+            f"line {line} has {len(cells)} cells, expected {len(header)}"
+            for line, cells in filled[1:]
+            if len(cells) != len(header)
+        ],
+        path,
+        'Put cells that contain the separator in "quotes".',
+    )
+    return [(line, dict(zip(header, cells, strict=True))) for line, cells in filled[1:]]
+
+
+def _check_header(path: Path, header: list[str]) -> None:
+    for name in header:
+        if name not in COLUMNS:
+            raise CohortError(
+                f"{path} has an unknown column {name!r}.", hint=suggestion(name, COLUMNS)
+            )
+    if "image" not in header or len(set(header)) != len(header):
+        raise CohortError(
+            f"{path} has the columns {', '.join(header)}; expected image, and each column once.",
+            hint=f"The first line names the columns: {', '.join(COLUMNS)}.",
+        )
+
+
+def _problems_of(row: Mapping[str, str], folder: Path) -> list[str]:
+    problems = []
+    if not row["image"]:
+        problems.append("no image is given")
+    for column, suffixes in (("image", IMAGE_SUFFIXES), ("label", LABEL_SUFFIXES)):
+        name = row.get(column)
+        if name and not (folder / name).is_file():
+            problems.append(f"{column} {name!r} does not exist")
+        elif name and volume_suffix(name) not in suffixes:
+            problems.append(f"{column} {name!r} is none of {', '.join(suffixes)}")
+    split = row.get("split")
+    if split and split not in SPLITS:
+        problems.append(f"split {split!r} is unknown. {suggestion(split, SPLITS)}")
+    return problems
+
+
+def _case(row: Mapping[str, str], folder: Path) -> CaseFiles:
+    image, label = folder / row["image"], row.get("label")
+    name = row.get("case") or case_name(image)
+    return CaseFiles(
+        id=name,
+        subject=row.get("subject") or name,
+        image=image,
+        label=folder / label if label else None,
+        split=cast("Split | None", row.get("split") or None),
+    )

@@ -1,0 +1,256 @@
+"""Prepared cohorts: slices on disk that training reads without loading volumes.
+
+A cohort is a folder (CONTRACTS: Cohort folder)::
+
+    cohort.json                  what was prepared, from what and how; the cases; statistics
+    cases/<id>/image.npy         (slices, rows, columns) float16 or float32 in [-1, 1]
+    cases/<id>/label.npy         (slices, rows, columns) uint8; labelled cohorts only
+    cases/<id>/slice_classes.npy (slices, classes) int32, voxels of each class in each slice;
+                                 labelled cohorts only
+
+`slice_classes.npy` lets samplers choose slices that hold a class without reading labels. Nothing
+opens a file of labels unless labels are asked for.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import mmap
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from CrossModalSegLib.core.config import to_dict
+from CrossModalSegLib.core.errors import CohortError, LeakageError
+from CrossModalSegLib.core.modalities import Modality
+from CrossModalSegLib.core.tasks import Task
+from CrossModalSegLib.data.adapters.case_files import Split
+from CrossModalSegLib.data.cohort_record import (
+    CASES_FOLDER,
+    IMAGE_FILE,
+    LABEL_FILE,
+    SLICE_CLASSES_FILE,
+    CohortCase,
+    CohortRecord,
+    listed,
+    read_record,
+    unusable,
+)
+from CrossModalSegLib.data.preprocessing import Preprocessing
+from CrossModalSegLib.data.statistics import CohortStatistics
+
+__all__ = ["Cohort", "CohortCase", "require_disjoint_subjects", "require_labelled"]
+
+
+class Cohort:
+    """A prepared cohort, read-only.
+
+    Use `Cohort.open`. Arrays are memory maps that are closed when the last view of them is gone,
+    so that a cohort of any size holds no files open and no volumes in memory.
+    """
+
+    def __init__(self, folder: Path, record: CohortRecord) -> None:
+        self.folder = folder
+        self.record = record
+        self._places: dict[tuple[str, str], tuple[Path, int]] = {}
+
+    @classmethod
+    def open(cls, folder: Path) -> Cohort:
+        """Open a cohort and check that its images are there and have the shapes it says.
+
+        Labels are checked when they are asked for (`require_labelled`).
+
+        Raises:
+            CohortError: `folder` is no cohort, of another version, or incomplete.
+        """
+        cohort = cls(folder, read_record(folder))
+        for case in cohort.cases:
+            cohort.images(case)
+        return cohort
+
+    @property
+    def task(self) -> Task:
+        """What the labels mean, and the slicing axis."""
+        return self.record.task
+
+    @property
+    def modality(self) -> Modality:
+        """Modality of all cases."""
+        return self.record.modality
+
+    @property
+    def preprocessing(self) -> Preprocessing:
+        """How slices were made of volumes."""
+        return self.record.preprocessing
+
+    @property
+    def cases(self) -> tuple[CohortCase, ...]:
+        """All cases, sorted by id."""
+        return self.record.cases
+
+    @property
+    def statistics(self) -> CohortStatistics:
+        """Intensities and class sizes of all cases."""
+        return self.record.statistics
+
+    @property
+    def is_labelled(self) -> bool:
+        """Whether the cases have labels; all have, or none."""
+        return self.cases[0].class_voxels is not None
+
+    @property
+    def content_hash(self) -> str:
+        """SHA-256 of everything but the places of the original files."""
+        content = to_dict(self.record)
+        for case in content["cases"]:
+            del case["sources"]
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+    def in_split(self, split: Split) -> tuple[CohortCase, ...]:
+        """Return the cases of one split, which may be none."""
+        return tuple(case for case in self.cases if case.split == split)
+
+    def images(self, case: CohortCase) -> NDArray[np.floating]:
+        """Map the slices of a case, (slices, rows, columns) in [-1, 1].
+
+        Raises:
+            CohortError: The file is missing, truncated, or not what the cohort says.
+        """
+        images: NDArray[np.floating] = self._map(
+            case, IMAGE_FILE, self.record.image_type, case.shape
+        )
+        return images
+
+    def labels(self, case: CohortCase) -> NDArray[np.uint8] | None:
+        """Map the labels of a case, (slices, rows, columns); None in unlabelled cohorts.
+
+        Raises:
+            CohortError: The file is missing, truncated, or not what the cohort says.
+        """
+        if case.class_voxels is None:
+            return None
+        labels: NDArray[np.uint8] = self._map(case, LABEL_FILE, "uint8", case.shape)
+        return labels
+
+    def slice_classes(self, case: CohortCase) -> NDArray[np.int32] | None:
+        """Read the voxels of each class in each slice, (slices, classes); None without labels.
+
+        Raises:
+            CohortError: The file is missing, truncated, or not what the cohort says.
+        """
+        if case.class_voxels is None:
+            return None
+        shape = (case.shape[0], self.task.num_classes)
+        return np.array(self._map(case, SLICE_CLASSES_FILE, "int32", shape))
+
+    def verify(self) -> None:
+        """Read every file and compare it with its checksum.
+
+        Raises:
+            CohortError: A file is missing or has changed since the cohort was prepared.
+        """
+        for case in self.cases:
+            for name, checksum in case.checksums.items():
+                path = self.case_folder(case) / name
+                try:
+                    with path.open("rb") as stream:
+                        found = hashlib.file_digest(stream, "sha256").hexdigest()
+                except OSError as error:
+                    raise unusable(path, f"it cannot be read: {error.strerror}") from error
+                if found != checksum:
+                    raise unusable(path, "its content has changed since the cohort was prepared")
+
+    def case_folder(self, case: CohortCase) -> Path:
+        """Return the folder of a case's arrays."""
+        return self.folder / CASES_FOLDER / case.id
+
+    def _map(self, case: CohortCase, name: str, dtype: str, shape: tuple[int, ...]) -> Any:
+        """Map a file of a case; the header is checked the first time."""
+        path, offset = self._places.get((case.id, name), (self.case_folder(case) / name, 0))
+        try:
+            if not offset:
+                offset = _checked_offset(path, np.dtype(dtype), shape)
+                self._places[case.id, name] = path, offset
+            return _map_array(path, offset, dtype, shape)
+        except OSError as error:
+            raise unusable(path, f"it cannot be read: {error.strerror}") from error
+        except ValueError as error:
+            raise unusable(path, f"it is damaged: {error}") from error
+
+
+def require_labelled(cohort: Cohort) -> None:
+    """Refuse a cohort whose labels are missing or damaged.
+
+    Raises:
+        CohortError: The cohort was prepared without labels, or a file of labels is not usable.
+    """
+    if not cohort.is_labelled:
+        raise CohortError(
+            f"{cohort.folder} has no labels, but labels are needed: it is used as source.",
+            hint="Prepare it with label maps, or use it as target.",
+        )
+    for case in cohort.cases:
+        cohort.labels(case)
+        cohort.slice_classes(case)
+
+
+def require_disjoint_subjects(source: Cohort, target: Cohort) -> None:
+    """Refuse two domains that share a subject, by subject id or by the same image.
+
+    Raises:
+        LeakageError: They do; the message names the subjects.
+    """
+    subjects = sorted({c.subject for c in source.cases} & {c.subject for c in target.cases})
+    if subjects:
+        raise LeakageError(
+            f"{listed(subjects)} are subjects of both {source.folder} and {target.folder}; "
+            "the domains must not share subjects.",
+            hint="Divide the subjects between the domains. If only the names are alike, give "
+            "subject ids in a CSV and prepare again.",
+        )
+    by_content = {case.content_hash: case for case in source.cases}
+    same = [(by_content[c.content_hash], c) for c in target.cases if c.content_hash in by_content]
+    if same:
+        pairs = listed(f"{first.subject}/{second.subject}" for first, second in same)
+        raise LeakageError(
+            f"{pairs}: the same images are in {source.folder} and {target.folder} under different "
+            "subject ids; the domains must not share subjects.",
+            hint="Divide the subjects between the domains.",
+        )
+
+
+def _map_array(path: Path, offset: int, dtype: str, shape: tuple[int, ...]) -> NDArray[Any]:
+    """Map voxels read-only. `np.memmap` resolves the path each time, which costs more than this.
+
+    Raises:
+        ValueError: The file is shorter than the array.
+    """
+    with path.open("rb", buffering=0) as stream:
+        mapped = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
+    return np.frombuffer(mapped, dtype, math.prod(shape), offset).reshape(shape)
+
+
+def _checked_offset(path: Path, dtype: np.dtype[Any], shape: tuple[int, ...]) -> int:
+    """Return where the voxels of a .npy file begin, after comparing its header.
+
+    Raises:
+        ValueError: The file is no such array.
+    """
+    with path.open("rb") as stream:
+        version = np.lib.format.read_magic(stream)
+        if version != (1, 0):
+            raise ValueError(f"array format {version}, expected (1, 0)")
+        found, is_fortran, found_dtype = np.lib.format.read_array_header_1_0(stream)
+        offset = stream.tell()
+        size = stream.seek(0, os.SEEK_END)
+    if is_fortran or (found, found_dtype) != (shape, dtype):
+        raise ValueError(f"{found_dtype} of shape {found}, expected {dtype} of shape {shape}")
+    expected = offset + math.prod(shape) * dtype.itemsize
+    if size != expected:
+        raise ValueError(f"{size} bytes, expected {expected}")
+    return offset

@@ -1,0 +1,226 @@
+"""The one way from a volume to a network's slices, and back.
+
+Slices are arrays (slice, row, column), seen as radiologists see them: rows run from anterior to
+posterior (axial) or from superior to inferior (coronal, sagittal); columns from the patient's
+right to left (axial, coronal) or from anterior to posterior (sagittal); slices from inferior to
+superior, anterior to posterior, right to left. Oblique volumes are cut along their own axes, by
+the closest anatomical plane: obliqueness is never resampled away.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from CrossModalSegLib.core.errors import ConfigError, GeometryError
+from CrossModalSegLib.core.geometry import (
+    AXIS_OF_LETTER,
+    POSITIVE_LETTERS,
+    Affine,
+    orientation_code,
+    reorient,
+)
+from CrossModalSegLib.core.modalities import Modality
+from CrossModalSegLib.core.tasks import Slicing, Task
+from CrossModalSegLib.core.volume import Volume
+from CrossModalSegLib.data.intensity import IntensityRule, intensity_rule, scale_intensities
+from CrossModalSegLib.data.resampling import PlaneMap, centred_axis_map, largest
+
+ORIENTATION_OF_SLICING: dict[Slicing, str] = {"axial": "LPS", "coronal": "LIP", "sagittal": "PIL"}
+"""Directions in which columns, rows and slices grow."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Preprocessing:
+    """How slices are made of volumes: the same for training and for prediction.
+
+    Attributes:
+        slicing: Plane of the slices.
+        matrix: Rows and columns of a slice, cropped or padded on the volume's centre.
+        intensity: How intensities become numbers in [-1, 1].
+        spacing_mm: Distance between rows and between columns after resampling within the slice;
+            None keeps the volume's own. Slices are never resampled across.
+    """
+
+    slicing: Slicing
+    matrix: tuple[int, int]
+    intensity: IntensityRule
+    spacing_mm: tuple[float, float] | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse sizes that are not positive.
+
+        Raises:
+            ConfigError: See above.
+        """
+        if min(self.matrix) < 1:
+            raise ConfigError(f"matrix is {self.matrix}, expected two positive whole numbers.")
+        if self.spacing_mm is not None and not min(self.spacing_mm) > 0:
+            raise ConfigError(f"spacing_mm is {self.spacing_mm}, expected two positive numbers.")
+
+
+def default_preprocessing(
+    task: Task,
+    modality: Modality,
+    *,
+    matrix: tuple[int, int],
+    spacing_mm: tuple[float, float] | None = None,
+) -> Preprocessing:
+    """Return the plane of the task and the intensity rule of the modality."""
+    return Preprocessing(
+        slicing=task.slicing,
+        matrix=matrix,
+        intensity=intensity_rule(modality),
+        spacing_mm=spacing_mm,
+    )
+
+
+def prepare_image(volume: Volume, settings: Preprocessing) -> NDArray[np.float32]:
+    """Return the slices (slice, row, column) of an image, in [-1, 1].
+
+    Intensities are scaled by the whole volume, before cropping. Padding has the value of the
+    volume's darkest voxels: the lower end of the window, or the lower percentile.
+
+    Raises:
+        InputFileError: Voxels are NaN or infinite, the image is constant, or nothing of it lies
+            within the window.
+    """
+    scaled = volume.with_array(scale_intensities(volume.array_kji, settings.intensity))
+    is_window = settings.intensity.kind == "window_hu"
+    darkest = -1.0 if is_window else float(scaled.array_kji.min())
+    slices = reorient(scaled, ORIENTATION_OF_SLICING[settings.slicing]).array_kji
+    prepared = _plane_map(volume, settings).apply(slices, darkest)
+    return np.clip(prepared, -1.0, 1.0, out=prepared)  # weights sum to 1 only up to rounding
+
+
+def prepare_labels(volume: Volume, settings: Preprocessing) -> NDArray[np.uint8]:
+    """Return the slices (slice, row, column) of a label map; padding is background.
+
+    Where slices are resampled, each class is resampled linearly and the largest share wins.
+    Give labels the affine of their image (`image.with_array`): two files may place the same grid
+    differently by a rounding error, which matters at obliqueness of just 45 degrees.
+    """
+    slices = reorient(volume, ORIENTATION_OF_SLICING[settings.slicing]).array_kji
+    return _plane_map(volume, settings).apply_to_labels(slices)
+
+
+def prepared_affine(volume: Volume, settings: Preprocessing) -> Affine:
+    """Return the affine from (column, row, slice) of prepared slices to RAS in mm."""
+    plane = _plane_map(volume, settings)
+    index_map = np.diag([plane.columns.step, plane.rows.step, 1.0, 1.0])
+    index_map[:2, 3] = plane.columns.start, plane.rows.start
+    oriented = reorient(volume, ORIENTATION_OF_SLICING[settings.slicing])
+    return np.asarray(oriented.affine_ras @ index_map)
+
+
+def restore_probabilities(
+    probabilities: Iterable[NDArray[np.floating]], grid: Volume, settings: Preprocessing
+) -> Volume:
+    """Turn the probabilities of prepared slices into labels on the volume's own grid.
+
+    Each class is resampled linearly and the most probable one wins (ties: the lower value), slice
+    by slice, so that beside the labels only one slice is in memory. Without resampling this is
+    exact. What the network did not see is background.
+
+    Args:
+        probabilities: One array (class, row, column) a slice: an array (slice, class, row,
+            column), or anything that yields the slices in order.
+        grid: The volume that was prepared; only its geometry counts.
+        settings: As it was prepared.
+
+    Raises:
+        GeometryError: Number or size of the slices do not fit the volume.
+    """
+    back = _plane_map(grid, settings).inverse
+    labels = np.empty((_depth(grid, settings), *back.shape_out), np.uint8)
+    for index, shares in _checked(probabilities, len(labels), settings):
+        labels[index] = largest(back.apply(shares, 0.0))
+    return _returned(labels, grid, settings)
+
+
+def restore_map(
+    slices: Iterable[NDArray[np.floating]],
+    grid: Volume,
+    settings: Preprocessing,
+    *,
+    outside: float = 0.0,
+) -> Volume:
+    """Bring any number a pixel (one class' probability, an uncertainty) to the volume's own grid.
+
+    Args:
+        slices: One array (row, column) a slice: an array (slice, row, column) or an iterable.
+        grid: The volume that was prepared; only its geometry counts.
+        settings: As it was prepared.
+        outside: Value where the network saw nothing.
+
+    Raises:
+        GeometryError: Number or size of the slices do not fit the volume.
+    """
+    back = _plane_map(grid, settings).inverse
+    restored = np.empty((_depth(grid, settings), *back.shape_out), np.float32)
+    for index, plane in _checked(slices, len(restored), settings):
+        restored[index] = back.apply(plane, outside)
+    return _returned(restored, grid, settings)
+
+
+def _checked(
+    slices: Iterable[NDArray[np.floating]], depth: int, settings: Preprocessing
+) -> Iterator[tuple[int, NDArray[np.float32]]]:
+    """Yield the slices with their index, as float32; refuse more, fewer or others than expected."""
+    count = 0
+    for count, entry in enumerate(slices, start=1):
+        if count > depth:
+            break
+        if entry.shape[-2:] != settings.matrix:
+            raise _misfit(f"a slice of shape {entry.shape}", settings.matrix)
+        yield count - 1, np.asarray(entry, np.float32)
+    if count != depth:
+        raise _misfit("more slices" if count > depth else f"{count} slices", depth)
+
+
+def _misfit(got: str, expected: object) -> GeometryError:
+    return GeometryError(
+        f"Prediction and volume do not fit together: got {got}, expected {expected}.",
+        hint="Restore with the volume and the settings that the slices were prepared with.",
+    )
+
+
+def _axis_order(grid: Volume, settings: Preprocessing) -> list[int]:
+    """Return which of the volume's axes (i, j, k) run along columns, rows and slices."""
+    patient_axes = [AXIS_OF_LETTER[letter] for letter in orientation_code(grid.affine_ras)]
+    code = ORIENTATION_OF_SLICING[settings.slicing]
+    return [patient_axes.index(AXIS_OF_LETTER[letter]) for letter in code]
+
+
+def _depth(grid: Volume, settings: Preprocessing) -> int:
+    return grid.shape_ijk[_axis_order(grid, settings)[2]]
+
+
+def _plane_map(grid: Volume, settings: Preprocessing) -> PlaneMap:
+    """Return where prepared rows and columns lie in the reoriented volume."""
+    column_axis, row_axis, _ = _axis_order(grid, settings)
+    own_mm = grid.spacing_mm[row_axis], grid.spacing_mm[column_axis]
+    height, width = settings.matrix
+    row_mm, column_mm = settings.spacing_mm or own_mm
+    return PlaneMap(
+        rows=centred_axis_map(grid.shape_ijk[row_axis], height, row_mm / own_mm[0]),
+        columns=centred_axis_map(grid.shape_ijk[column_axis], width, column_mm / own_mm[1]),
+    )
+
+
+def _returned(array: NDArray[Any], grid: Volume, settings: Preprocessing) -> Volume:
+    """Undo the reorientation of slices (slice, row, column).
+
+    By the letters, not by the affine of the slices: at obliqueness of 45 degrees that would be
+    named otherwise than it was made.
+    """
+    upright = np.eye(4)
+    for axis, letter in enumerate(ORIENTATION_OF_SLICING[settings.slicing]):
+        upright[:3, axis] = 0.0
+        upright[AXIS_OF_LETTER[letter], axis] = 1.0 if letter in POSITIVE_LETTERS else -1.0
+    returned = reorient(Volume(array, upright), orientation_code(grid.affine_ras))
+    return grid.with_array(returned.array_kji)

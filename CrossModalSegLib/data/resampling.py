@@ -1,0 +1,170 @@
+"""Resampling within slices: separable, linear, and exact where nothing has to be resampled."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+SAME_GRID_VOXELS = 0.01
+"""Steps that move no index of an axis by more than this count as the same spacing."""
+
+SIGMA_PER_FWHM = 1.0 / (2.0 * np.sqrt(2.0 * np.log(2.0)))
+
+_KERNEL_SIGMAS = 4.0
+
+
+@dataclass(frozen=True)
+class AxisMap:
+    """Where the indices of an output axis lie on an input axis: `start + step * index`.
+
+    The input reaches half a voxel beyond its outer voxel centres; up to there the outer voxels
+    are continued, beyond there is nothing.
+
+    Attributes:
+        size_in: Voxels of the input axis.
+        size_out: Voxels of the output axis.
+        start: Input index of output index 0; may lie outside.
+        step: Input voxels per output voxel, positive.
+    """
+
+    size_in: int
+    size_out: int
+    start: float
+    step: float
+
+    @property
+    def is_shift(self) -> bool:
+        """Whether outputs coincide with inputs, so that voxels are only moved."""
+        return self.step == 1.0 and self.start == round(self.start)
+
+    @property
+    def inverse(self) -> AxisMap:
+        """The map from the output axis back to the input axis."""
+        return AxisMap(self.size_out, self.size_in, -self.start / self.step, 1.0 / self.step)
+
+    @cached_property
+    def covered(self) -> NDArray[np.bool_]:
+        """Which outputs lie within the input."""
+        positions = self._positions()
+        slack = 1e-6  # of an input voxel: rounding must not drop the outer row
+        return (positions >= -0.5 - slack) & (positions <= self.size_in - 0.5 + slack)
+
+    @cached_property
+    def weights(self) -> NDArray[np.float32]:
+        """Matrix (size_out, size_in) whose rows sum to 1 where covered, else to 0.
+
+        Linear interpolation. Where the output is coarser, the input is first smoothed by a
+        Gaussian whose full width at half maximum is the lost resolution, sqrt(step^2 - 1) input
+        voxels (Cardoso et al. 2015, doi:10.1007/978-3-319-24571-3_81), against aliasing.
+        """
+        positions = np.clip(self._positions(), 0, self.size_in - 1)
+        lower = np.minimum(np.floor(positions).astype(int), max(self.size_in - 2, 0))
+        upper = np.minimum(lower + 1, self.size_in - 1)
+        fraction = positions - lower
+        weights = np.zeros((self.size_out, self.size_in))
+        rows = np.arange(self.size_out)
+        np.add.at(weights, (rows, lower), 1.0 - fraction)
+        np.add.at(weights, (rows, upper), fraction)
+        if self.step > 1.0:
+            weights = weights @ _smoothing(self.size_in, self.step)
+        weights[~self.covered] = 0.0
+        return weights.astype(np.float32)
+
+    def _positions(self) -> NDArray[np.float64]:
+        return self.start + self.step * np.arange(self.size_out, dtype=np.float64)
+
+
+def centred_axis_map(size_in: int, size_out: int, step: float) -> AxisMap:
+    """Return the map that crops or pads on the centre of the axis.
+
+    Without resampling the shift is a whole number of voxels: where the sizes differ by an odd
+    number, the voxel more is cut or added at the end.
+    """
+    if abs(step - 1.0) * max(size_in, size_out) <= SAME_GRID_VOXELS:
+        return AxisMap(size_in, size_out, float((size_in - size_out) // 2), 1.0)
+    return AxisMap(size_in, size_out, (size_in - 1) / 2 - step * (size_out - 1) / 2, step)
+
+
+@dataclass(frozen=True)
+class PlaneMap:
+    """Where the rows and columns of output slices lie in input slices."""
+
+    rows: AxisMap
+    columns: AxisMap
+
+    @property
+    def is_shift(self) -> bool:
+        """Whether voxels are only moved, cropped and padded."""
+        return self.rows.is_shift and self.columns.is_shift
+
+    @property
+    def inverse(self) -> PlaneMap:
+        """The map from output slices back to input slices."""
+        return PlaneMap(self.rows.inverse, self.columns.inverse)
+
+    @property
+    def shape_out(self) -> tuple[int, int]:
+        """Rows and columns of an output slice."""
+        return self.rows.size_out, self.columns.size_out
+
+    def apply(self, slices: NDArray[Any], fill: float) -> NDArray[Any]:
+        """Map slices (..., row, column), with `fill` where there is no input.
+
+        A shift keeps the type and every bit of the voxels; anything else gives float32.
+        """
+        if self.is_shift:
+            return self._moved(slices, fill)
+        mapped = self.rows.weights @ np.asarray(slices, np.float32) @ self.columns.weights.T
+        mapped[..., ~self.rows.covered, :] = fill
+        mapped[..., ~self.columns.covered] = fill
+        return mapped
+
+    def apply_to_labels(self, labels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Map label slices (slice, row, column): each class linearly, then the largest share."""
+        if self.is_shift:
+            return self._moved(labels, 0)
+        values = [int(value) for value in np.unique(labels)]
+        mapped = np.zeros((len(labels), *self.shape_out), np.uint8)
+        for index, plane in enumerate(labels):
+            shares = np.stack([self.apply(plane == value, 0.0) for value in values])
+            mapped[index] = np.array(values, np.uint8)[largest(shares)]
+        mapped[:, ~self.rows.covered] = 0
+        mapped[:, :, ~self.columns.covered] = 0
+        return mapped
+
+    def _moved(self, slices: NDArray[Any], fill: float) -> NDArray[Any]:
+        moved = np.full((*slices.shape[:-2], *self.shape_out), fill, slices.dtype)
+        rows_in, rows_out = _overlap(self.rows)
+        columns_in, columns_out = _overlap(self.columns)
+        moved[..., rows_out, columns_out] = slices[..., rows_in, columns_in]
+        return moved
+
+
+def largest(shares: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """Return the index of the largest share (class, row, column); ties go to the lower index."""
+    best = shares[0].copy()
+    winner = np.zeros(best.shape, np.uint8)
+    for index, share in enumerate(shares[1:], start=1):
+        wins = share > best
+        winner[wins] = index
+        np.copyto(best, share, where=wins)
+    return winner
+
+
+def _overlap(axis: AxisMap) -> tuple[slice, slice]:
+    """Return the input and output ranges that a shift connects."""
+    start = round(axis.start)
+    first = max(0, -start)
+    last = max(first, min(axis.size_out, axis.size_in - start))
+    return slice(first + start, last + start), slice(first, last)
+
+
+def _smoothing(size: int, step: float) -> NDArray[np.float64]:
+    sigma = float(np.sqrt(step**2 - 1.0)) * SIGMA_PER_FWHM
+    distance = np.subtract.outer(np.arange(size), np.arange(size)) / sigma
+    kernel = np.exp(-0.5 * distance**2) * (np.abs(distance) <= _KERNEL_SIGMAS)
+    return np.asarray(kernel / kernel.sum(axis=1, keepdims=True))

@@ -1,0 +1,1 @@
+"""Scores of cases, tables, figures and reports."""

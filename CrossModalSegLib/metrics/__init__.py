@@ -1,0 +1,1 @@
+"""Metrics: pure functions of two masks (CONTRACTS: Geometry and metrics)."""

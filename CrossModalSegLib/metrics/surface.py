@@ -1,0 +1,128 @@
+"""Distances between the surfaces of two masks (CONTRACTS: Geometry and metrics).
+
+A surface is the foreground voxels with a background voxel among their six neighbours; what lies
+outside the volume is background. Distances are between voxel centres, from each voxel of one
+surface to the nearest of the other: with the spacing in mm, distances in mm; with unit spacing,
+in voxels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial import KDTree
+
+from CrossModalSegLib.core.errors import GeometryError, LabelError
+from CrossModalSegLib.metrics.masks import Mask, require_comparable
+
+Distances = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class SurfaceDistances:
+    """Distances of both directions and the figures drawn from them, in the unit of the spacing.
+
+    Attributes:
+        from_prediction: From each surface voxel of the prediction to the reference's surface.
+        from_reference: From each surface voxel of the reference to the prediction's surface.
+    """
+
+    from_prediction: Distances
+    from_reference: Distances
+
+    @property
+    def hd(self) -> float:
+        """Hausdorff distance: the larger of the two directed maxima."""
+        return float(max(self.from_prediction.max(), self.from_reference.max()))
+
+    @property
+    def hd95(self) -> float:
+        """The larger of the two directed 95th percentiles, interpolated linearly."""
+        directions = (self.from_prediction, self.from_reference)
+        return float(max(np.percentile(distances, 95) for distances in directions))
+
+    @property
+    def asd(self) -> float:
+        """Mean distance from the prediction's surface to the reference's."""
+        return float(self.from_prediction.mean())
+
+    @property
+    def assd(self) -> float:
+        """Mean of the two directed means (as SIFA's line of papers).
+
+        Not the mean over the voxels of both surfaces, in which the larger surface counts more.
+        """
+        return float((self.from_prediction.mean() + self.from_reference.mean()) / 2)
+
+
+def surface_distances(
+    prediction: Mask, reference: Mask, spacing_kji: Sequence[float]
+) -> SurfaceDistances:
+    """Measure the distances between two surfaces, both ways.
+
+    Args:
+        prediction: Mask indexed (k, j, i).
+        reference: Mask of the same shape.
+        spacing_kji: Distance of neighbouring voxel centres along each axis *of the arrays*, in mm
+            (a volume's `spacing_mm` is (i, j, k): reverse it), or ones for distances in voxels.
+
+    Raises:
+        LabelError: A mask is empty, so that it has no surface, or is not boolean.
+        GeometryError: The shapes differ, or the spacing is not one positive number an axis.
+    """
+    require_comparable(prediction, reference)
+    spacing = _checked_spacing(spacing_kji, prediction.ndim)
+    predicted = _surface_points(prediction, spacing, "prediction")
+    expected = _surface_points(reference, spacing, "reference")
+    return SurfaceDistances(_nearest(predicted, expected), _nearest(expected, predicted))
+
+
+def surface_of(mask: Mask) -> Mask:
+    """Return the foreground voxels with a 6-connected background neighbour, border included."""
+    padded = np.pad(mask, 1)
+    centre = (slice(1, -1),) * mask.ndim
+    enclosed = mask.copy()
+    for axis in range(mask.ndim):
+        for side in (slice(None, -2), slice(2, None)):
+            enclosed &= padded[(*centre[:axis], side, *centre[axis + 1 :])]
+    return mask & ~enclosed
+
+
+def _checked_spacing(spacing_kji: Sequence[float], axes: int) -> Distances:
+    spacing = np.asarray(spacing_kji, dtype=np.float64)
+    if spacing.shape != (axes,) or not np.all(np.isfinite(spacing) & (spacing > 0)):
+        raise GeometryError(
+            f"The spacing is {tuple(spacing_kji)}, expected {axes} positive numbers, "
+            "one for each axis of the masks."
+        )
+    return spacing
+
+
+def _surface_points(mask: Mask, spacing: Distances, name: str) -> Distances:
+    """Return the positions of the surface's voxel centres, shape (voxels, axes)."""
+    if not mask.any():
+        raise LabelError(
+            f"The {name} holds no voxel and so has no surface to measure from.",
+            hint="Decide what empty masks are worth before measuring.",
+        )
+    # Cropping is exact: beyond the bounding box lies background, as beyond the border.
+    box = tuple(_extent(mask, axis) for axis in range(mask.ndim))
+    corner = [side.start for side in box]
+    return (np.argwhere(surface_of(mask[box])) + corner) * spacing
+
+
+def _extent(mask: Mask, axis: int) -> slice:
+    others = tuple(other for other in range(mask.ndim) if other != axis)
+    occupied = np.flatnonzero(mask.any(axis=others))
+    return slice(int(occupied[0]), int(occupied[-1]) + 1)
+
+
+def _nearest(points: Distances, others: Distances) -> Distances:
+    # Voxel centres lie on a grid, where many are equally near: there, large leaves and splits at
+    # the middle are 3 to 9 times faster than SciPy's defaults.
+    tree = KDTree(others, leafsize=100, compact_nodes=False, balanced_tree=False)
+    distances, _ = tree.query(points)
+    return np.asarray(distances, dtype=np.float64)

@@ -1,0 +1,1 @@
+"""Training runs: settings, engine, checkpoints, label-free selection, previews."""

@@ -1,0 +1,203 @@
+"""The folder of a training run: configuration, journal, control file, lock (CONTRACTS)."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal
+
+import psutil
+
+from CrossModalSegLib.core.config import read_json, write_json
+from CrossModalSegLib.core.errors import (
+    ConfigError,
+    OutputExistsError,
+    RunError,
+    storage_errors,
+)
+from CrossModalSegLib.core.events import CancelToken, Event
+
+RUN_VERSION = 1
+
+Request = Literal["pause", "resume", "cancel"]
+
+
+class RunFolder:
+    """Paths and small files of one run."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.config_file = path / "config.json"
+        self.journal_file = path / "journal.jsonl"
+        self.control_file = path / "control.json"
+        self.lock_file = path / "run.lock"
+        self.checkpoints = path / "checkpoints"
+        self.last_checkpoint = self.checkpoints / "last.ckpt"
+        self.best_checkpoint = self.checkpoints / "best.ckpt"
+        self.previews = path / "previews"
+        self.bundle = path / "bundle"
+
+    @classmethod
+    def create(cls, path: Path, config: Mapping[str, Any]) -> RunFolder:
+        """Make a new run folder with its configuration.
+
+        Raises:
+            OutputExistsError: There is something at `path` already.
+            StorageError: The folder cannot be written.
+        """
+        if path.exists() and (not path.is_dir() or any(path.iterdir())):
+            raise OutputExistsError(path)
+        folder = cls(path)
+        with storage_errors(path):
+            folder.checkpoints.mkdir(parents=True, exist_ok=True)
+            folder.previews.mkdir(exist_ok=True)
+        write_json(folder.config_file, {"v": RUN_VERSION, **config})
+        return folder
+
+    @classmethod
+    def open(cls, path: Path) -> RunFolder:
+        """Open an existing run folder.
+
+        Raises:
+            RunError: It is not one, or of a version that this program does not know.
+        """
+        folder = cls(path)
+        if not folder.config_file.is_file():
+            raise RunError(
+                f"{path} is not a run folder: it has no config.json.",
+                hint="Give the folder that was passed to `train --run`.",
+            )
+        if folder.read_config().get("v") != RUN_VERSION:
+            raise RunError(f"{path} was written by another version of the program.")
+        return folder
+
+    def read_config(self) -> dict[str, Any]:
+        """Return the configuration.
+
+        Raises:
+            ConfigError: The file is damaged.
+        """
+        return read_json(self.config_file)
+
+    def read_request(self) -> Request | None:
+        """Return what the control file asks for, or None; a half-written file asks for nothing."""
+        if not self.control_file.exists():
+            return None
+        try:
+            request = read_json(self.control_file).get("request")
+        except ConfigError:
+            return None
+        return request if request in ("pause", "resume", "cancel") else None
+
+    def write_request(self, request: Request) -> None:
+        """Ask the run to pause, go on or stop."""
+        write_json(self.control_file, {"v": RUN_VERSION, "request": request})
+
+    def clear_request(self) -> None:
+        """Forget earlier requests."""
+        self.control_file.unlink(missing_ok=True)
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the run for this process; a lock whose process is gone is taken over.
+
+        Raises:
+            RunError: Another living process trains in this folder.
+        """
+        holder = self.lock_holder()
+        if holder is not None:
+            raise RunError(
+                f"{self.path} is being trained by process {holder['pid']} on {holder['host']}.",
+                hint="Cancel that run first, or choose another folder.",
+            )
+        me = psutil.Process()
+        write_json(
+            self.lock_file,
+            {
+                "v": RUN_VERSION,
+                "pid": me.pid,
+                "host": socket.gethostname(),
+                "started": me.create_time(),
+            },
+        )
+        try:
+            yield
+        finally:
+            self.lock_file.unlink(missing_ok=True)
+
+    def lock_holder(self) -> dict[str, Any] | None:
+        """Return process id, host and start time of the living process in this folder, or None.
+
+        A process on another host counts as living: only its own host can tell.
+        """
+        if not self.lock_file.exists():
+            return None
+        try:
+            lock = read_json(self.lock_file)
+        except ConfigError:
+            return None
+        if lock.get("host") != socket.gethostname():
+            return lock
+        try:
+            started = psutil.Process(int(lock["pid"])).create_time()
+        except (psutil.Error, KeyError, ValueError):
+            return None
+        return lock if abs(started - lock.get("started", 0)) < 2 else None
+
+
+class Journal:
+    """Appends events to journal.jsonl, one flushed line each."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        with storage_errors(path):
+            self._stream = path.open("ab")
+        if self._stream.tell() and not _ends_with_newline(path):
+            self._stream.write(b"\n")  # a killed process may have left half a line
+
+    def __call__(self, event: Event) -> None:
+        """Append one event.
+
+        Raises:
+            StorageError: The disk is full.
+        """
+        line = json.dumps(event, ensure_ascii=False, allow_nan=False) + "\n"
+        with storage_errors(self._path):
+            self._stream.write(line.encode("utf-8"))
+            self._stream.flush()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._stream.close()
+
+
+def read_journal(path: Path) -> Iterator[Event]:
+    """Yield the events of a journal, skipping lines that a kill cut short."""
+    with path.open(encoding="utf-8", errors="replace") as stream:
+        for line in stream:
+            try:
+                event = json.loads(line)
+            except ValueError:
+                continue
+            if isinstance(event, dict):
+                yield event
+
+
+def wait_while_paused(
+    folder: RunFolder, cancel: CancelToken, poll_seconds: float = 0.2
+) -> Request | None:
+    """Block until the control file stops asking for a pause, or a cancel; return its request."""
+    while (request := folder.read_request()) == "pause" and not cancel.is_set():
+        time.sleep(poll_seconds)
+    return request
+
+
+def _ends_with_newline(path: Path) -> bool:
+    with path.open("rb") as stream:
+        stream.seek(-1, os.SEEK_END)
+        return stream.read(1) == b"\n"

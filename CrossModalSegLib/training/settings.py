@@ -1,0 +1,156 @@
+"""Settings of a training run that are not the method's own, and presets that hold both."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib import resources
+from pathlib import Path
+from typing import Any, Literal
+
+from CrossModalSegLib.core.config import from_dict, read_toml, to_dict
+from CrossModalSegLib.core.errors import ConfigError, UnknownNameError
+from CrossModalSegLib.core.tasks import Task
+from CrossModalSegLib.data.augmentation import SpatialAugmentation
+from CrossModalSegLib.data.sampling import ClassBalance
+from CrossModalSegLib.methods import method_class
+from CrossModalSegLib.methods.base import MethodConfig
+
+Precision = Literal["auto", "32-true", "bf16-mixed", "16-mixed"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingSettings:
+    """How slices are drawn and how often a run saves, validates and shows itself."""
+
+    batch_size: int = 8
+    """Slices of each domain in a batch (DSAN, Sec. IV.A.2)."""
+    balance: ClassBalance = field(default_factory=ClassBalance)
+    """How often labelled slices of rare structures are seen."""
+    spatial: SpatialAugmentation = field(default_factory=SpatialAugmentation)
+    """Random rotation, scale and shift of the slices of both domains."""
+    precision: Precision = "auto"
+    """"auto": bf16 autocast where the processor or GPU is fast at it, else float32."""
+    averaging: float = 0.0
+    """Decay of the exponential moving average of the weights that is deployed; 0: none."""
+    gradient_clip: float = 0.0
+    """Largest norm of each update's gradient; 0: no limit."""
+    validate_every: int = 500
+    """Iterations between two label-free scores of the model."""
+    checkpoint_every: int = 500
+    """Iterations between two checkpoints."""
+    preview_every: int = 500
+    """Iterations between two preview pictures."""
+    log_every: int = 20
+    """Iterations over which the losses of one journal line are averaged."""
+
+    def __post_init__(self) -> None:
+        """Refuse numbers that no run can use.
+
+        Raises:
+            ConfigError: An interval or the batch is not positive, or the averaging not in [0, 1).
+        """
+        names = ("batch_size", "validate_every", "checkpoint_every", "preview_every", "log_every")
+        for name in names:
+            if getattr(self, name) < 1:
+                raise ConfigError(f"{name} is {getattr(self, name)}, expected at least 1.")
+        if not 0 <= self.averaging < 1:
+            raise ConfigError(f"averaging is {self.averaging}, expected a number in [0, 1).")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Preset:
+    """The settings of one run: the method's and the training's."""
+
+    method: MethodConfig
+    training: TrainingSettings
+
+
+def load_preset(method: str, name: str, task: Task, overrides: Sequence[str] = ()) -> Preset:
+    """Read a preset of a method and change it by overrides.
+
+    Args:
+        method: Name in the registry of methods.
+        name: Name of a preset that ships, or a TOML file with tables [method] and [training].
+        task: Sets the number of classes.
+        overrides: Like `method.lambda_adv=0.1` or `training.batch_size=4`; values as in TOML.
+
+    Raises:
+        UnknownNameError: No such method or preset.
+        ConfigError: An unknown key, a wrong type, or an override that cannot be read.
+    """
+    config_class = method_class(method).config_class
+    content = _preset_content(method, name)
+    for override in overrides:
+        _apply_override(content, override)
+    where = f"preset {name!r} of {method}"
+    unknown = set(content) - {"method", "training"}
+    if unknown:
+        raise ConfigError(
+            f"{where} has unknown tables {sorted(unknown)}.", hint="Use [method] and [training]."
+        )
+    method_table = {**content.get("method", {}), "num_classes": task.num_classes}
+    return Preset(
+        method=from_dict(config_class, method_table, f"{where}, [method]"),
+        training=from_dict(TrainingSettings, content.get("training", {}), f"{where}, [training]"),
+    )
+
+
+def preset_from_dict(method: str, content: Mapping[str, Any], where: str) -> Preset:
+    """Read back the settings that a run folder holds.
+
+    Raises:
+        ConfigError: A key is unknown or a value has the wrong type.
+    """
+    config_class = method_class(method).config_class
+    return Preset(
+        method=from_dict(config_class, content["method"], f"{where}, method"),
+        training=from_dict(TrainingSettings, content["training"], f"{where}, training"),
+    )
+
+
+def preset_to_dict(preset: Preset) -> dict[str, Any]:
+    """Return a preset as plain JSON values."""
+    return {"method": to_dict(preset.method), "training": to_dict(preset.training)}
+
+
+def list_presets(method: str) -> list[str]:
+    """Return the names of the presets that ship for a method."""
+    folder = resources.files("CrossModalSegLib") / "presets" / method
+    if not folder.is_dir():
+        return []
+    return sorted(
+        entry.name.removesuffix(".toml")
+        for entry in folder.iterdir()
+        if entry.name.endswith(".toml")
+    )
+
+
+def _preset_content(method: str, name: str) -> dict[str, Any]:
+    if name.endswith(".toml"):
+        return read_toml(Path(name))
+    if name not in list_presets(method):
+        raise UnknownNameError(f"preset of {method}", name, [*list_presets(method), "FILE.toml"])
+    file = resources.files("CrossModalSegLib") / "presets" / method / f"{name}.toml"
+    return tomllib.loads(file.read_text(encoding="utf-8"))
+
+
+def _apply_override(content: dict[str, Any], override: str) -> None:
+    key, separator, value = override.partition("=")
+    names = key.strip().split(".")
+    if not separator or len(names) < 2:
+        raise ConfigError(
+            f"The override {override!r} cannot be read.",
+            hint="Write it like method.lambda_adv=0.1 or training.batch_size=4.",
+        )
+    try:
+        parsed = tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        parsed = value.strip()
+    table = content
+    for name in names[:-1]:
+        table = table.setdefault(name, {})
+        if not isinstance(table, dict):
+            raise ConfigError(f"The override {override!r} goes into {name!r}, which is a value.")
+    table[names[-1]] = parsed

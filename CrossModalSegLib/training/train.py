@@ -1,0 +1,172 @@
+"""Train a method on two cohorts and leave a bundle, or resume such a run."""
+
+from __future__ import annotations
+
+import importlib.metadata
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from CrossModalSegLib import __version__
+from CrossModalSegLib.core.config import to_dict
+from CrossModalSegLib.core.errors import MismatchError, RunError
+from CrossModalSegLib.core.events import Reporter
+from CrossModalSegLib.core.tasks import Task, task_from_dict, task_to_dict
+from CrossModalSegLib.data.cohort import (
+    Cohort,
+    require_disjoint_subjects,
+    require_labelled,
+)
+from CrossModalSegLib.methods import build_method, method_class
+from CrossModalSegLib.training.engine import Engine
+from CrossModalSegLib.training.publish import publish_bundle
+from CrossModalSegLib.training.run_folder import Journal, RunFolder
+from CrossModalSegLib.training.session import RunInputs, TrainingSession
+from CrossModalSegLib.training.settings import load_preset, preset_from_dict, preset_to_dict
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunRequest:
+    """What a user asks for when a run starts."""
+
+    method: str
+    preset: str
+    source: Path
+    target: Path | None
+    """Cohort folder; None for `supervised`, whose source is the labelled target cohort."""
+    run: Path
+    overrides: tuple[str, ...] = ()
+    device: str = "auto"
+    seed: int = 0
+
+
+def train(request: RunRequest, reporter: Reporter) -> Path:
+    """Train from the beginning.
+
+    Returns:
+        The folder of the bundle.
+
+    Raises:
+        CohortError: The source has no labels, or a cohort is damaged.
+        LeakageError: Source and target share subjects.
+        OutputExistsError: The run folder exists already.
+        Cancelled: The user asked to stop; `resume` goes on from there.
+    """
+    source, target, task = _open_cohorts(request)
+    preset = load_preset(request.method, request.preset, task, request.overrides)
+    folder = RunFolder.create(
+        request.run,
+        {
+            "method": request.method,
+            "preset": request.preset,
+            "overrides": list(request.overrides),
+            "task": task_to_dict(task),
+            "settings": preset_to_dict(preset),
+            "cohorts": {
+                "source": _describe_cohort(source),
+                "target": None if request.target is None else _describe_cohort(target),
+            },
+            "seed": request.seed,
+            "device": request.device,
+            "versions": _versions(),
+        },
+    )
+    return _run(folder, reporter, device=request.device, is_resumed=False)
+
+
+def resume(run: Path, reporter: Reporter, device: str = "auto") -> Path:
+    """Go on with a run that was cancelled, killed or paused.
+
+    Returns:
+        The folder of the bundle.
+
+    Raises:
+        RunError: The folder is no run, has no checkpoint, or its cohorts have changed.
+    """
+    return _run(RunFolder.open(run), reporter, device=device, is_resumed=True)
+
+
+def _run(folder: RunFolder, reporter: Reporter, *, device: str, is_resumed: bool) -> Path:
+    config = folder.read_config()
+    with folder.locked():
+        journal = Journal(folder.journal_file)
+        reporter.add_sink(journal)
+        try:
+            folder.clear_request()
+            session = _open_session(folder, config, reporter, device)
+            if is_resumed:
+                session.resume()
+            session.run()
+            bundle = publish_bundle(session, config)
+            reporter.done([bundle], _summary(session))
+        finally:
+            reporter.remove_sink(journal)
+            journal.close()
+    return bundle
+
+
+def _open_session(
+    folder: RunFolder, config: dict[str, Any], reporter: Reporter, device: str
+) -> TrainingSession:
+    source = _reopen_cohort(config["cohorts"]["source"])
+    described = config["cohorts"]["target"]
+    target = source if described is None else _reopen_cohort(described)
+    seed = int(config["seed"])
+    torch.manual_seed(seed)
+    preset = preset_from_dict(config["method"], config["settings"], str(folder.config_file))
+    method = build_method(config["method"], to_dict(preset.method))
+    engine = Engine(method, preset.training, device)
+    task = task_from_dict(config["task"], str(folder.config_file))
+    inputs = RunInputs(task=task, source=source, target=target, seed=seed)
+    return TrainingSession(engine, inputs, folder, reporter)
+
+
+def _open_cohorts(request: RunRequest) -> tuple[Cohort, Cohort, Task]:
+    source = Cohort.open(request.source)
+    require_labelled(source)
+    if request.target is None:
+        if method_class(request.method).uses_target:
+            raise RunError(
+                f"{request.method} adapts to a target, and no target cohort was given.",
+                hint="Pass --target COHORT.",
+            )
+        return source, source, source.task
+    target = Cohort.open(request.target)
+    if target.task != source.task:
+        raise MismatchError(
+            f"The source cohort is for the task {source.task.name!r}, the target for "
+            f"{target.task.name!r}.",
+            hint="Prepare both for the same task.",
+        )
+    require_disjoint_subjects(source, target)
+    return source, target, source.task
+
+
+def _describe_cohort(cohort: Cohort) -> dict[str, Any]:
+    return {"path": str(cohort.folder.resolve()), "hash": cohort.content_hash}
+
+
+def _reopen_cohort(described: dict[str, Any]) -> Cohort:
+    cohort = Cohort.open(Path(described["path"]))
+    if cohort.content_hash != described["hash"]:
+        raise RunError(
+            f"The cohort {cohort.folder} has changed since the run began.",
+            hint="Start a new run, or restore the cohort.",
+        )
+    return cohort
+
+
+def _versions() -> dict[str, str]:
+    packages = ("torch", "monai", "lightning-fabric", "numpy")
+    return {"crossmodalseg": __version__} | {n: importlib.metadata.version(n) for n in packages}
+
+
+def _summary(session: TrainingSession) -> dict[str, Any]:
+    best = session.best
+    return {
+        "iterations": session.engine.step_count,
+        "chosen_iteration": session.best_step,
+        "label_free_score": None if best is None else best.total,
+    }
