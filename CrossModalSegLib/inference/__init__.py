@@ -1,0 +1,1 @@
+"""Prediction: a volume in, a segmentation on the volume's own grid out."""
