@@ -263,7 +263,8 @@ def load_task(name_or_file: str) -> Task:
 
 def task_to_dict(task: Task) -> dict[str, Any]:
     """Return a task as plain JSON values."""
-    return to_dict(task)
+    content: dict[str, Any] = to_dict(task)
+    return content
 
 
 def task_from_dict(mapping: Mapping[str, Any], where: str) -> Task:

@@ -39,4 +39,4 @@ def build_method(name: str, settings: Mapping[str, Any]) -> Method:
     """
     cls = method_class(name)
     config = from_dict(cls.config_class, settings, f"settings of {name}")
-    return cls(config)  # type: ignore[call-arg]
+    return cls(config)

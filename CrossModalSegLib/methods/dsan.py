@@ -144,6 +144,7 @@ class DSAN(Method):
     title = "DSAN"
     reference = "Han et al., IEEE TMI 2022, https://doi.org/10.1109/TMI.2021.3105046"
     config_class = DSANConfig
+    config: DSANConfig
 
     def __init__(self, config: DSANConfig) -> None:
         super().__init__()

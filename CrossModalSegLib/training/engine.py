@@ -10,12 +10,13 @@ import copy
 import os
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, ExitStack
-from typing import Any
+from typing import Any, cast
 
 import torch
 from lightning_fabric import Fabric
-from lightning_fabric.strategies import DDPStrategy
-from torch import Tensor, nn
+from lightning_fabric.strategies.ddp import DDPStrategy
+from lightning_fabric.wrappers import _FabricModule
+from torch import Tensor
 from torch.optim import Optimizer
 
 from CrossModalSegLib.core.errors import RunError
@@ -43,7 +44,7 @@ class Engine:
         self.settings = settings
         self.fabric = launch_fabric(settings, device)
         self._averaged = _deployed_copy(method).to(self.fabric.device)
-        self.networks: dict[str, nn.Module] = {}
+        self.networks: dict[str, _FabricModule] = {}
         for name, network in list(method.named_children()):
             if any(True for _ in network.parameters()):
                 self.networks[name] = self.fabric.setup_module(network)
@@ -82,7 +83,7 @@ class Engine:
         self.stage_index, self.iteration = index, 0
         stage = self.stages[index]
         self._optimizers = {
-            name: self.fabric.setup_optimizers(optimizer)
+            name: cast("Optimizer", self.fabric.setup_optimizers(optimizer))
             for name, optimizer in stage.optimizers.items()
         }
         if stage.begin and not is_resumed:
@@ -170,10 +171,11 @@ class Engine:
             return
         graded = [weight.grad for weight in weights if weight.grad is not None]
         flat = torch.cat([gradient.flatten() for gradient in graded])
-        shared = self.fabric.all_reduce(flat, reduce_op="mean")
-        pieces = shared.split([gradient.numel() for gradient in graded])
-        for gradient, piece in zip(graded, pieces, strict=True):
-            gradient.copy_(piece.view_as(gradient))
+        shared = cast("Tensor", self.fabric.all_reduce(flat, reduce_op="mean"))
+        start = 0
+        for gradient in graded:
+            gradient.copy_(shared[start : start + gradient.numel()].view_as(gradient))
+            start += gradient.numel()
 
     @torch.no_grad()
     def _average(self) -> None:

@@ -91,8 +91,8 @@ def evenly_spaced(count: int, wanted: int) -> Sequence[int]:
 def _overlay(
     image: NDArray[np.float32], labels: NDArray[np.float32], task: Task
 ) -> NDArray[np.float32]:
-    picture = np.repeat(((image.clip(-1, 1) + 1) / 2)[..., None], 3, axis=2)
+    picture = np.repeat(((image.clip(-1, 1) + 1) / 2)[..., None], 3, axis=2).astype(np.float32)
     for entry in task.classes:
         chosen = labels == entry.value
-        picture[chosen] = 0.5 * picture[chosen] + 0.5 * np.array(entry.colour) / 255
+        picture[chosen] = 0.5 * picture[chosen] + 0.5 * np.array(entry.colour, np.float32) / 255
     return picture

@@ -12,6 +12,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 import torch
+from torch import Tensor
 
 from CrossModalSegLib.core.tensors import Images
 from CrossModalSegLib.methods.base import Method
@@ -52,7 +53,7 @@ def label_free_score(
     """Score a model without target labels."""
     classes = model.config.num_classes
     overlap, size = torch.zeros(classes), torch.zeros(classes)
-    labels = slices.y_s.split(batch_size)
+    labels = _batches(slices.y_s, batch_size)
     for probabilities, label in zip(
         _predictions(model, slices.x_s, autocast, batch_size), labels, strict=True
     ):
@@ -78,9 +79,13 @@ def _predictions(
     images: Images,
     autocast: Callable[[], AbstractContextManager[None]],
     batch_size: int,
-) -> Iterator[torch.Tensor]:
+) -> Iterator[Tensor]:
     device = next(model.parameters()).device
-    for batch in images.split(batch_size):
+    for batch in _batches(images, batch_size):
         with autocast():
             probabilities = model.predict(batch.to(device))
         yield probabilities.float().cpu()
+
+
+def _batches(tensor: Tensor, batch_size: int) -> list[Tensor]:
+    return [tensor[start : start + batch_size] for start in range(0, len(tensor), batch_size)]

@@ -18,7 +18,7 @@ SLICES_PER_CASE = 8
 MAX_CASES = 12
 PREVIEW_COLUMNS = 6
 
-Read = Callable[[CohortCase], NDArray[Any]]
+Read = Callable[[CohortCase], NDArray[Any] | None]
 
 
 @dataclass(frozen=True)
@@ -67,6 +67,8 @@ def _slices(cases: list[CohortCase], read: Read) -> torch.Tensor:
     chosen: list[NDArray[np.generic]] = []
     for case in cases:
         array = read(case)
+        if array is None:
+            raise CohortError(f"Case {case.id} has no labels.")
         depth = len(array)
         rows = np.unique(np.linspace(0.1 * depth, 0.9 * (depth - 1), SLICES_PER_CASE).astype(int))
         chosen.append(np.array(array[rows]))
@@ -74,5 +76,5 @@ def _slices(cases: list[CohortCase], read: Read) -> torch.Tensor:
 
 
 def _spread(images: Images) -> Images:
-    rows = torch.linspace(0, len(images) - 1, PREVIEW_COLUMNS).long().unique()
-    return images[rows]
+    rows = np.unique(np.linspace(0, len(images) - 1, PREVIEW_COLUMNS).astype(int))
+    return images[torch.from_numpy(rows)]
