@@ -1,1 +1,1 @@
-"""Model packages in MONAI's layout, read without executing anything."""
+"""Model packages in MONAI's bundle layout: described, checked, written whole, read without risk."""

@@ -2,49 +2,100 @@
 
 from __future__ import annotations
 
-import torch
+from collections.abc import Mapping
+from pathlib import Path
 
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load
+from torch import Tensor
+
+from CrossModalSegLib.bundle.archive import damaged
 from CrossModalSegLib.bundle.reading import Bundle
+from CrossModalSegLib.bundle.schema import BundleConfig
 from CrossModalSegLib.core.errors import BundleError, ConfigError
 from CrossModalSegLib.methods import build_method
 from CrossModalSegLib.methods.base import Method
 
+LISTED_WEIGHTS = 5
+"""Messages name at most this many weights."""
 
-def load_method(bundle: Bundle, device: torch.device) -> Method:
-    """Build the deployed networks of a bundle and load their weights.
 
-    Returns:
-        The method in evaluation mode, without the networks that prediction does not need.
+def load_method(bundle: Bundle, device: torch.device | str = "cpu") -> Method:
+    """Build the method with its deployed networks' weights, ready to predict.
+
+    The network is laid out without memory first and compared with what the file holds, so that a
+    description that lies about sizes cannot fill the memory.
 
     Raises:
-        BundleError: Method, settings and weights do not fit together.
+        BundleError: Method, settings or weights do not fit together, or the file is damaged.
     """
-    config = bundle.config
+    weights = _read_weights(bundle)
+    method = lay_out(bundle.config, bundle.path)
+    require_fitting(method, weights, bundle.path)
+    method.load_state_dict(weights, strict=True, assign=True)
+    return method.requires_grad_(requires_grad=False).eval().to(device)
+
+
+def lay_out(config: BundleConfig, where: Path) -> Method:
+    """Build the deployed networks of a bundle on torch's "meta" device: shapes without memory.
+
+    Raises:
+        BundleError: The method is unknown to this version, or refuses the settings.
+    """
     try:
         with torch.device("meta"):
             method = build_method(config.method, config.method_settings)
     except ConfigError as error:
-        raise _unusable(bundle, str(error)) from error
-    keep_deployed(method)
-    weights = bundle.read_weights()
-    try:
-        method.load_state_dict(weights, assign=True)
-    except RuntimeError as error:
-        reason = " ".join(str(error).split())
-        raise _unusable(bundle, f"the weights do not fit the networks: {reason}") from error
-    return method.to(device).eval().requires_grad_(requires_grad=False)
-
-
-def keep_deployed(method: Method) -> None:
-    """Drop the networks that prediction does not need."""
-    deployed = method.deployed
+        raise BundleError(f"{where}: {error.message}", hint=error.hint) from error
+    except (RuntimeError, TypeError, OverflowError, MemoryError) as error:  # sizes beyond torch
+        raise damaged(where, f"its settings describe no network ({_first_line(error)})") from error
     for name, _ in list(method.named_children()):
-        if name not in deployed:
+        if name not in method.deployed:
             delattr(method, name)
+    return method
 
 
-def _unusable(bundle: Bundle, reason: str) -> BundleError:
-    return BundleError(
-        f"{bundle.path} cannot be used: {reason}.",
-        hint="It may come from another version of the program; train or export it again.",
-    )
+def require_fitting(method: Method, weights: Mapping[str, Tensor], where: Path) -> None:
+    """Refuse weights that are not exactly those of the method's networks.
+
+    Raises:
+        BundleError: Weights are missing or left over, or have another shape or type.
+    """
+    expected = method.state_dict()
+    missing = [name for name in expected if name not in weights]
+    unexpected = [name for name in weights if name not in expected]
+    differing = [
+        f"{name} {_described(weights[name])} instead of {_described(tensor)}"
+        for name, tensor in expected.items()
+        if name in weights and _described(weights[name]) != _described(tensor)
+    ]
+    problems = {"missing": missing, "left over": unexpected, "of another shape": differing}
+    found = [f"{_listed(names)} {problem}" for problem, names in problems.items() if names]
+    if found:
+        raise BundleError(
+            f"{where}: the weights do not fit the method: {'; '.join(found)}.",
+            hint="The bundle is damaged or was made by another version; get it again.",
+        )
+
+
+def _read_weights(bundle: Bundle) -> dict[str, Tensor]:
+    try:
+        weights: dict[str, Tensor] = load(bundle.read_weights())
+    except (SafetensorError, ValueError, KeyError, TypeError) as error:
+        raise damaged(bundle.path, f"the weights cannot be read ({error})") from error
+    return weights
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error) or type(error).__name__).splitlines()[0]
+
+
+def _described(tensor: Tensor) -> str:
+    kind = str(tensor.dtype).removeprefix("torch.")
+    return f"{'x'.join(map(str, tensor.shape)) or 'scalar'} {kind}"
+
+
+def _listed(names: list[str]) -> str:
+    more = len(names) - LISTED_WEIGHTS
+    return ", ".join(names[:LISTED_WEIGHTS]) + (f" and {more} more" if more > 0 else "")

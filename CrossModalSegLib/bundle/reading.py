@@ -1,202 +1,178 @@
-"""Reading bundles. Nothing in them is executed, and nothing outside them is touched."""
+"""Reading a bundle: strict, bounded, without torch and without executing anything."""
 
 from __future__ import annotations
 
-import stat
-import zipfile
-from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any
+import hashlib
+import json
+import math
+from functools import cached_property
+from pathlib import Path
+from typing import Any, TypeVar
 
-from CrossModalSegLib.bundle.schema import (
-    BUNDLE_VERSION,
-    CARD_FILE,
+from CrossModalSegLib.bundle.archive import (
     CONFIG_FILE,
-    LICENSE_FILE,
     METADATA_FILE,
-    REQUIRED_FILES,
     WEIGHTS_FILE,
-    BundleConfig,
+    Archive,
+    damaged,
+    open_archive,
+    require_bundle_files,
 )
+from CrossModalSegLib.bundle.metadata import BundleMetadata
+from CrossModalSegLib.bundle.schema import BUNDLE_VERSION, BundleConfig
 from CrossModalSegLib.core.config import from_dict, parse_json
 from CrossModalSegLib.core.errors import BundleError, ConfigError
 
-if TYPE_CHECKING:
-    from torch import Tensor
+T = TypeVar("T")
 
-MAX_TEXT_BYTES = 16 * 2**20
-MAX_WEIGHTS_BYTES = 4 * 2**30
-MAX_FILES = 64
+MAX_HEADER_BYTES = 16 * 2**20
+"""Of a safetensors file; ours have a few hundred bytes a layer."""
 
-ALLOWED_SUFFIXES = (".json", ".safetensors", ".md", ".txt", ".toml", ".png", ".svg", ".csv")
-ALLOWED_FILES = (LICENSE_FILE,)
+_LENGTH_BYTES = 8
+_PICKLE_STARTS = (b"PK\x03\x04", b"\x80")
+"""Of files that PyTorch saves: a zip of pickles, a pickle."""
 
-_HINT = "Export the model again, or get it from where it was published."
+_HEADER_ERRORS = (
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    RecursionError,
+    TypeError,
+    ValueError,
+)
+"""What a header of another shape than expected leads to."""
 
 
-@dataclass(frozen=True)
 class Bundle:
-    """A bundle that was read and checked; its weights are still on the disk.
+    """A model package whose description was read and checked; its weights were not read yet.
 
     Attributes:
-        path: Folder or zip file.
-        config: `configs/config.json`.
-        metadata: `configs/metadata.json`, with MONAI's keys.
-        size_bytes: Of all files, unpacked.
+        path: The folder or zip.
+        config: What prediction goes by.
+        metadata: The same in MONAI's words.
     """
 
-    path: Path
-    config: BundleConfig
-    metadata: dict[str, Any]
-    size_bytes: int
-
-    def read_text(self, name: str) -> str:
-        """Return a text file of the bundle, or "" if it has none of that name.
-
-        Raises:
-            BundleError: The file is too large or not UTF-8.
-        """
-        files = _open(self.path)
-        return _text(files, name) if name in files.sizes else ""
+    def __init__(self, archive: Archive, config: BundleConfig, metadata: BundleMetadata) -> None:
+        self.path = archive.path
+        self.config = config
+        self.metadata = metadata
+        self._archive = archive
 
     @property
-    def card(self) -> str:
-        """The documentation in Markdown."""
-        return self.read_text(CARD_FILE)
+    def num_bytes(self) -> int:
+        """Size of all files, unpacked."""
+        return sum(self._archive.sizes.values())
 
-    def read_weights(self) -> dict[str, Tensor]:
-        """Return the weights of the deployed networks.
+    @cached_property
+    def content_hash(self) -> str:
+        """SHA-256 of description and weights: the same as a folder and as a zip."""
+        digest = hashlib.sha256()
+        for name in (CONFIG_FILE, METADATA_FILE, WEIGHTS_FILE):
+            content = self._archive.read(name)
+            digest.update(f"{name}:{len(content)}:".encode())
+            digest.update(content)
+        return digest.hexdigest()
+
+    def read_weights(self) -> bytes:
+        """Return the weights file.
 
         Raises:
-            BundleError: The file is damaged.
+            BundleError: It is gone or damaged.
         """
-        from safetensors import SafetensorError
-        from safetensors.torch import load
+        return self._archive.read(WEIGHTS_FILE)
 
-        try:
-            return load(_open(self.path).read(WEIGHTS_FILE))
-        except (SafetensorError, ValueError, zipfile.BadZipFile) as error:
-            raise _refused(self.path, f"{WEIGHTS_FILE} is damaged: {error}") from error
+    def read_files(self) -> dict[str, bytes]:
+        """Return every file by name, to copy the bundle.
 
-
-@dataclass(frozen=True)
-class _Files:
-    """The files of a folder or an archive, checked by name and size before any is read."""
-
-    path: Path
-    sizes: dict[str, int]
-
-    def read(self, name: str) -> bytes:
-        if self.path.is_dir():
-            return (self.path / name).read_bytes()
-        with zipfile.ZipFile(self.path) as archive, archive.open(name) as stream:
-            content = stream.read(self.sizes[name] + 1)
-        if len(content) != self.sizes[name]:
-            raise _refused(self.path, f"{name} is not as large as the archive says")
-        return content
+        Raises:
+            BundleError: One is gone or damaged.
+        """
+        return {name: self._archive.read(name) for name in self._archive.sizes}
 
 
-def read_bundle(path: Path) -> Bundle:
-    """Read a bundle's texts and check all its files.
+def read_bundle(path: Path | str) -> Bundle:
+    """Read and check a bundle's description, and that its weights file is whole.
 
     Args:
-        path: A folder, or a zip file of one.
+        path: Folder or zip.
 
     Raises:
-        BundleError: It is missing, damaged, foreign, of another version, or holds anything that a
-            bundle must not hold.
+        BundleError: It is missing, damaged, of another program or version, or dangerous.
     """
-    files = _open(path)
-    missing = [name for name in REQUIRED_FILES if name not in files.sizes]
-    if missing:
-        raise _refused(path, f"it lacks {', '.join(missing)}")
+    archive = open_archive(Path(path))
+    require_bundle_files(archive)
+    config = _read_description(archive, CONFIG_FILE, BundleConfig)
+    metadata = _read_description(archive, METADATA_FILE, BundleMetadata)
+    _check_weights_file(archive)
+    return Bundle(archive, config, metadata)
+
+
+def _read_description(archive: Archive, name: str, cls: type[T]) -> T:
+    where = f"{archive.path}: {name}"
     try:
-        content = parse_json(_text(files, CONFIG_FILE), CONFIG_FILE)
-        if content.get("v") != BUNDLE_VERSION:
-            raise _refused(
-                path, f"its format has version {content.get('v')!r}, expected {BUNDLE_VERSION}"
-            )
-        config = from_dict(BundleConfig, content, CONFIG_FILE)
-        metadata = parse_json(_text(files, METADATA_FILE), METADATA_FILE)
+        content = parse_json(archive.read(name).decode("utf-8"), where)
+        if cls is BundleConfig:
+            _require_version(content, where)
+        _require_finite(content, where)
+        return from_dict(cls, content, where)
+    except UnicodeDecodeError as error:
+        raise damaged(archive.path, f"{name} is not UTF-8 text") from error
     except ConfigError as error:
-        raise _refused(path, str(error)) from error
-    return Bundle(path, config, metadata, sum(files.sizes.values()))
+        hint = error.hint or "The bundle is damaged or foreign; get it again."
+        raise BundleError(_located(error.message, where), hint=hint) from error
 
 
-def unpack_bundle(path: Path, folder: Path) -> None:
-    """Copy the checked files of a bundle, and nothing else, into an existing folder.
+def _located(message: str, where: str) -> str:
+    return message if where in message else f"{where}: {message}"
 
-    Raises:
-        BundleError: See `read_bundle`.
+
+def _require_version(content: dict[str, Any], where: str) -> None:
+    version = content.get("v")
+    if version != BUNDLE_VERSION:
+        raise ConfigError(
+            f"{where} has version {version!r}, expected {BUNDLE_VERSION}.",
+            hint="Use the version of this program that wrote the bundle, or a newer one.",
+        )
+
+
+def _require_finite(content: Any, where: str) -> None:
+    """Refuse numbers like 1e999, which become infinite when read."""
+    pending = [content]
+    while pending:
+        value = pending.pop()
+        if isinstance(value, float) and not math.isfinite(value):
+            raise ConfigError(f"{where} holds a number that is too large.")
+        if isinstance(value, dict):
+            pending += value.values()
+        elif isinstance(value, list):
+            pending += value
+
+
+def _check_weights_file(archive: Archive) -> None:
+    """Refuse a weights file that is truncated or not safetensors, by its header.
+
+    Format: https://huggingface.co/docs/safetensors: the header's length in 8 bytes, a JSON header,
+    then the tensors without gaps.
     """
-    read_bundle(path)
-    files = _open(path)
-    for name in files.sizes:
-        target = folder / name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(files.read(name))
-
-
-def _open(path: Path) -> _Files:
-    if path.is_dir():
-        sizes = _folder_sizes(path)
-    elif path.is_file():
-        sizes = _archive_sizes(path)
-    else:
-        raise _refused(path, "there is no such file or folder")
-    if len(sizes) > MAX_FILES:
-        raise _refused(path, f"it holds {len(sizes)} files, expected at most {MAX_FILES}")
-    for name, size in sizes.items():
-        _check_file(path, name, size)
-    return _Files(path, sizes)
-
-
-def _folder_sizes(path: Path) -> dict[str, int]:
-    sizes = {}
-    for entry in path.rglob("*"):
-        if entry.is_symlink():
-            raise _refused(path, f"{entry.name} is a link")
-        if entry.is_file():
-            sizes[entry.relative_to(path).as_posix()] = entry.stat().st_size
-    return sizes
-
-
-def _archive_sizes(path: Path) -> dict[str, int]:
+    path, size = archive.path, archive.sizes[WEIGHTS_FILE]
+    start = archive.read(WEIGHTS_FILE, _LENGTH_BYTES)
+    length = int.from_bytes(start, "little")
+    if start.startswith(_PICKLE_STARTS):
+        raise BundleError(
+            f"{path} was refused: {WEIGHTS_FILE} is a PyTorch file (pickle) under another name, "
+            "which can run code when it is loaded; expected safetensors.",
+            hint="Do not use it; ask whoever made it for weights in safetensors.",
+        )
+    if len(start) < _LENGTH_BYTES or length > min(MAX_HEADER_BYTES, size - _LENGTH_BYTES):
+        raise damaged(path, f"{WEIGHTS_FILE} is truncated or no safetensors file")
+    header = archive.read(WEIGHTS_FILE, _LENGTH_BYTES + length)[_LENGTH_BYTES:]
     try:
-        with zipfile.ZipFile(path) as archive:
-            entries = [entry for entry in archive.infolist() if not entry.is_dir()]
-    except (zipfile.BadZipFile, OSError, ValueError) as error:
-        raise _refused(path, f"it is no zip file: {error}") from error
-    sizes: dict[str, int] = {}
-    for entry in entries:
-        if entry.filename in sizes:
-            raise _refused(path, f"{entry.filename!r} is in it twice")
-        if stat.S_ISLNK(entry.external_attr >> 16):
-            raise _refused(path, f"{entry.filename!r} is a link")
-        if entry.flag_bits & 0x1:
-            raise _refused(path, f"{entry.filename!r} is encrypted")
-        sizes[entry.filename] = entry.file_size
-    return sizes
-
-
-def _check_file(path: Path, name: str, size: int) -> None:
-    """Refuse names that lead outside, kinds that could be executed, and sizes that are no model."""
-    pure = PurePosixPath(name)
-    if pure.is_absolute() or ".." in pure.parts or "\\" in name or ":" in name:
-        raise _refused(path, f"{name!r} lies outside the bundle")
-    if name not in ALLOWED_FILES and pure.suffix.lower() not in ALLOWED_SUFFIXES:
-        raise _refused(path, f"{name!r} is not a kind of file that a bundle holds")
-    limit = MAX_WEIGHTS_BYTES if name == WEIGHTS_FILE else MAX_TEXT_BYTES
-    if size > limit:
-        raise _refused(path, f"{name!r} has {size} bytes, expected at most {limit}")
-
-
-def _text(files: _Files, name: str) -> str:
-    try:
-        return files.read(name).decode("utf-8")
-    except (UnicodeDecodeError, zipfile.BadZipFile, OSError) as error:
-        raise _refused(files.path, f"{name} cannot be read: {error}") from error
-
-
-def _refused(path: Path, reason: str) -> BundleError:
-    return BundleError(f"{path} is not a usable model bundle: {reason}.", hint=_HINT)
+        content = json.loads(header)
+        ends = [
+            int(entry["data_offsets"][1]) for key, entry in content.items() if key != "__metadata__"
+        ]
+    except _HEADER_ERRORS as error:
+        raise damaged(path, f"{WEIGHTS_FILE} has no readable header") from error
+    expected = _LENGTH_BYTES + length + max(ends, default=0)
+    if size != expected:
+        raise damaged(path, f"{WEIGHTS_FILE} has {size} bytes, expected {expected}")

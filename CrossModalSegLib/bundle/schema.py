@@ -1,105 +1,149 @@
-"""What a bundle says about its model (CONTRACTS: Bundle)."""
+"""What `configs/config.json` of a bundle says (CONTRACTS: Bundle)."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
+from CrossModalSegLib.core.errors import ConfigError
 from CrossModalSegLib.core.modalities import Modality
 from CrossModalSegLib.core.tasks import Task
+from CrossModalSegLib.data.adapters.case_files import Split
+from CrossModalSegLib.data.case_ids import safe_case_id
 from CrossModalSegLib.data.preprocessing import Preprocessing
 from CrossModalSegLib.data.statistics import CohortStatistics
 
 BUNDLE_VERSION = 1
 
-METADATA_FILE = "configs/metadata.json"
-CONFIG_FILE = "configs/config.json"
-WEIGHTS_FILE = "models/model.safetensors"
-CARD_FILE = "docs/README.md"
-LICENSE_FILE = "LICENSE"
+Domain = Literal["source", "target"]
 
-REQUIRED_FILES = (METADATA_FILE, CONFIG_FILE, WEIGHTS_FILE)
+MAX_MATRIX = 8192
+"""Rows or columns beyond this are no slice but a mistake or an attack on the memory."""
 
-RESEARCH_USE = "For research use only. Not a medical device; not for diagnosis or treatment."
+MAX_CLASSES = 256
+"""Labels are written as uint8."""
 
-METADATA_SCHEMA = (
-    "https://github.com/Project-MONAI/MONAI-extra-test-data/releases/download/0.8.1/"
-    "meta_schema_20240725.json"
-)
+FILE_SETTINGS = frozenset({"pretrained"})
+"""Method settings that name a file to start training from; empty in a bundle."""
+
+RESEARCH_USE_ONLY = "Research use only. Not for diagnosis or treatment."
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,79}")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Postprocessing:
-    """What happens to labels after the network.
+class Modalities:
+    """Where the labels came from, and what the model is for."""
+
+    source: Modality
+    target: Modality
+
+
+@dataclass(frozen=True, kw_only=True)
+class PostProcessing:
+    """What is done to predicted labels.
 
     Attributes:
-        largest_component: Class values of which only the largest connected part is kept.
+        largest_component: Keep only the largest connected part of each class.
     """
 
-    largest_component: tuple[int, ...] = ()
+    largest_component: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
-class ScoreSummary:
-    """A score that was measured, and on what.
+class CohortReference:
+    """A cohort that a model learned from; its location is nobody's business.
 
     Attributes:
-        region: Region of the task, or "mean".
-        metric: Name of the metric, e.g. "dice" (0 to 1).
-        value: The mean over cases.
-        split: Where the cases are from; never training subjects.
-        cases: How many.
+        domain: Its role in training.
+        dataset: Name of the adapter or of the data set.
+        content_hash: `Cohort.content_hash`.
+        num_cases: Number of volumes.
     """
 
-    region: str
-    metric: str
-    value: float
-    split: str
-    cases: int
+    domain: Domain
+    dataset: str
+    content_hash: str
+    num_cases: int
 
 
 @dataclass(frozen=True, kw_only=True)
-class Provenance:
-    """How the model came about."""
+class TrainingProvenance:
+    """How the weights came about.
 
-    source_hash: str
-    target_hash: str
-    seed: int
-    preset: str
+    Attributes:
+        preset: Name of the preset.
+        overrides: Changes of the preset, as on the command line.
+        settings: The training's settings, those of the method apart.
+        seed: Of the run.
+        iterations: Trained in all.
+        chosen_iteration: From which the weights are.
+        selection: How that one was chosen; says so if target labels were looked at.
+        selection_score: Its value, if there is one.
+        cohorts: What was learned from.
+        versions: Of Python packages, by name.
+        device: Kind of device.
+        created: Date and time, ISO 8601; may be empty.
+    """
+
+    preset: str = ""
     overrides: tuple[str, ...] = ()
+    settings: dict[str, Any] = field(default_factory=dict)
+    seed: int | None = None
     iterations: int = 0
     chosen_iteration: int = 0
-    selection_rule: str = ""
-    label_free_score: float | None = None
-    saw_target_labels: bool = False
-    """True for the supervised upper bound, and for studies that peeked."""
+    selection: str = ""
+    selection_score: float | None = None
+    cohorts: tuple[CohortReference, ...] = ()
+    versions: dict[str, str] = field(default_factory=dict)
+    device: str = ""
     created: str = ""
-    """ISO 8601, UTC."""
-    versions: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class MeasuredScores:
+    """Scores and what they were measured on.
+
+    Attributes:
+        domain: Of the scored cases.
+        split: Part of the cohort; "test" only if nothing was chosen by it.
+        num_cases: Number of volumes.
+        cohort_hash: Which cohort.
+        policy: How empty masks were scored.
+        means: Metric (a name of scores.json) -> region -> mean over the cases.
+    """
+
+    domain: Domain
+    split: Split
+    num_cases: int
+    cohort_hash: str = ""
+    policy: str = "brats"
+    means: dict[str, dict[str, float]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
 class BundleConfig:
-    """`configs/config.json`: all that prediction and the model card need.
+    """The content of `configs/config.json`.
 
     Attributes:
-        v: Version of the format.
-        name: Short name, the default file name.
-        title: For people.
-        description: One paragraph.
+        v: Version of this format.
+        name: Identifier, and the name of the bundle's folder in a library.
+        title: Name for people.
+        description: A sentence or two for people.
         method: Name in the registry of methods.
-        method_settings: The method's settings.
-        task: What is segmented.
-        source: Modality that had labels.
-        target: Modality that the model segments.
-        preprocessing: From volume to slices, of the target.
-        postprocessing: From labels to labels.
-        target_statistics: Intensities of the target cohort in training.
-        provenance: How the model came about.
-        scores: Measured scores, if any.
-        licence: SPDX identifier.
-        intended_use: What it may be used for.
+        method_settings: All settings of the method, its networks' included.
+        task: The whole task, since tasks may be custom ones.
+        modalities: The whole modalities, for the same reason.
+        preprocessing: Of the target, as prediction repeats it.
+        post_processing: What prediction does to its labels.
+        target_statistics: Of the training target, for the modality check.
+        training: Provenance of the weights.
+        scores: What was measured, and on what.
+        references: Publications.
+        licence: SPDX identifier of the weights' licence.
+        intended_use: What the model may be used for.
     """
 
     v: int = BUNDLE_VERSION
@@ -107,62 +151,86 @@ class BundleConfig:
     title: str
     description: str = ""
     method: str
-    method_settings: Mapping[str, Any]
+    method_settings: dict[str, Any]
     task: Task
-    source: Modality
-    target: Modality
+    modalities: Modalities
     preprocessing: Preprocessing
-    postprocessing: Postprocessing = field(default_factory=Postprocessing)
+    post_processing: PostProcessing = field(default_factory=PostProcessing)
     target_statistics: CohortStatistics | None = None
-    provenance: Provenance
-    scores: tuple[ScoreSummary, ...] = ()
+    training: TrainingProvenance = field(default_factory=TrainingProvenance)
+    scores: tuple[MeasuredScores, ...] = ()
+    references: tuple[str, ...] = ()
     licence: str = "Apache-2.0"
-    intended_use: str = RESEARCH_USE
+    intended_use: str = RESEARCH_USE_ONLY
+
+    def __post_init__(self) -> None:
+        """Refuse what no model can be.
+
+        Raises:
+            ConfigError: The name is no file name, the classes do not fit the task, the slices are
+                too large, or a setting names a file outside the bundle.
+        """
+        require_bundle_name(self.name)
+        classes = self.method_settings.get("num_classes")
+        if classes != self.task.num_classes or self.task.num_classes > MAX_CLASSES:
+            raise ConfigError(
+                f"method_settings has num_classes {classes!r}, expected the task's "
+                f"{self.task.num_classes} (at most {MAX_CLASSES}), background included."
+            )
+        if max(self.preprocessing.matrix) > MAX_MATRIX:
+            raise ConfigError(
+                f"preprocessing has the matrix {self.preprocessing.matrix}, expected at most "
+                f"{MAX_MATRIX} rows and columns."
+            )
+        named = _named_files(self.method_settings)
+        if named:
+            raise ConfigError(
+                f"method_settings names files outside the bundle: {', '.join(named)}.",
+                hint="A bundle holds all of its weights itself; leave these settings empty.",
+            )
 
 
-def monai_metadata(config: BundleConfig, versions: Mapping[str, str]) -> dict[str, Any]:
-    """Return `configs/metadata.json` with the keys of MONAI's bundle specification.
+def require_bundle_name(name: str) -> None:
+    """Refuse names that are not safe as a folder on every system.
 
-    Args:
-        config: The bundle's.
-        versions: Of crossmodalseg, monai, torch and numpy.
+    Raises:
+        ConfigError: See above.
     """
-    height, width = config.preprocessing.matrix
-    classes = {"0": "background"} | {str(c.value): c.name for c in config.task.classes}
-    image = {
-        "type": "image",
-        "format": "magnitude" if not config.target.is_ct else "hounsfield",
-        "modality": "CT" if config.target.is_ct else "MR",
-        "num_channels": 1,
-        "spatial_shape": [height, width],
-        "dtype": "float32",
-        "value_range": [-1, 1],
-        "is_patch_data": False,
-        "channel_def": {"0": config.target.label},
-    }
-    prediction = {
-        "type": "probabilities",
-        "format": "segmentation",
-        "num_channels": config.task.num_classes,
-        "spatial_shape": [height, width],
-        "dtype": "float32",
-        "value_range": [0, 1],
-        "is_patch_data": False,
-        "channel_def": classes,
-    }
-    return {
-        "schema": METADATA_SCHEMA,
-        "version": "0.1.0",
-        "changelog": {"0.1.0": "trained"},
-        "monai_version": versions["monai"],
-        "pytorch_version": versions["torch"],
-        "numpy_version": versions["numpy"],
-        "required_packages_version": {"crossmodalseg": versions["crossmodalseg"]},
-        "name": config.title,
-        "task": f"{config.task.label}: {config.source.label} to {config.target.label}",
-        "description": config.description or config.title,
-        "authors": "CrossModalSeg contributors",
-        "copyright": "CrossModalSeg contributors",
-        "intended_use": config.intended_use,
-        "network_data_format": {"inputs": {"image": image}, "outputs": {"pred": prediction}},
-    }
+    if not _NAME.fullmatch(name) or safe_case_id(name) != name:
+        raise ConfigError(
+            f"{name!r} is not a name for a bundle.",
+            hint="Use 1 to 80 lower-case letters a to z, digits, '_', '-' and '.', and let it "
+            "begin with a letter or digit and not end in a dot.",
+        )
+
+
+def default_bundle_name(method: str, task: Task, modalities: Modalities) -> str:
+    """Return a name like "cardiac_ct_to_mr_bssfp_dsan"."""
+    source, target = modalities.source.name, modalities.target.name
+    domains = target if source == target else f"{source}_to_{target}"
+    text = re.sub(r"[^a-z0-9._-]+", "-", f"{task.name}_{domains}_{method}".lower())
+    return text.strip("-_.")[:80].rstrip("-_.") or "model"
+
+
+def without_files(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return method settings with those emptied that name a file to start training from."""
+    cleaned: dict[str, Any] = {}
+    for key, value in settings.items():
+        if isinstance(value, Mapping):
+            cleaned[key] = without_files(value)
+        else:
+            cleaned[key] = "" if key in FILE_SETTINGS else value
+    return cleaned
+
+
+def _named_files(settings: Mapping[str, Any]) -> list[str]:
+    pending: list[Any] = [settings]
+    named = []
+    while pending:  # no recursion: the depth of a foreign file is not ours to choose
+        value = pending.pop()
+        if isinstance(value, Mapping):
+            named += [f"{k} = {v!r}" for k, v in value.items() if k in FILE_SETTINGS and v]
+            pending += value.values()
+        elif isinstance(value, list):
+            pending += value
+    return named

@@ -1,118 +1,71 @@
-"""Writing bundles."""
+"""Writing a bundle: configuration, MONAI metadata, weights, model card, licence."""
 
 from __future__ import annotations
 
-import importlib.metadata
-import zipfile
+import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
-from CrossModalSegLib import __version__
-from CrossModalSegLib.bundle.schema import (
-    CARD_FILE,
+from safetensors.torch import save
+from torch import Tensor
+
+from CrossModalSegLib.bundle.archive import (
     CONFIG_FILE,
-    LICENSE_FILE,
+    LICENCE_FILE,
     METADATA_FILE,
+    README_FILE,
     WEIGHTS_FILE,
-    BundleConfig,
-    monai_metadata,
 )
-from CrossModalSegLib.core.config import to_dict, write_json
-from CrossModalSegLib.core.errors import storage_errors
-from CrossModalSegLib.data.output_folders import replacing_folder, require_free
-from CrossModalSegLib.data.volume_files import new_file
-
-if TYPE_CHECKING:
-    from torch import Tensor
+from CrossModalSegLib.bundle.deployment import lay_out, require_fitting
+from CrossModalSegLib.bundle.metadata import describe_for_monai
+from CrossModalSegLib.bundle.model_card import licence_text, model_card
+from CrossModalSegLib.bundle.packing import pack_files, require_free_output
+from CrossModalSegLib.bundle.reading import Bundle, read_bundle
+from CrossModalSegLib.bundle.schema import BundleConfig
+from CrossModalSegLib.core.config import to_dict
 
 
 def write_bundle(
-    folder: Path,
+    output: Path | str,
     config: BundleConfig,
     weights: Mapping[str, Tensor],
     *,
     overwrite: bool = False,
-) -> None:
-    """Write a bundle folder; it appears whole or not at all.
+) -> Bundle:
+    """Write a bundle, whole or not at all, and read it back.
 
     Args:
-        folder: Where.
-        config: What the model is.
-        weights: Of the deployed networks, by name; stored exactly.
-        overwrite: Replace a bundle that is there.
+        output: A folder, or a file that ends in .zip.
+        config: What the bundle says; clean `method_settings` with `schema.without_files`.
+        weights: State of the method with its deployed networks alone; kept bit by bit.
+        overwrite: Whether a bundle that is there may be replaced.
 
     Raises:
-        OutputExistsError: `folder` exists.
-        StorageError: The disk is full or not writable.
+        BundleError: The weights are not those of the method that the configuration describes.
+        OutputExistsError: The output is there and `overwrite` is False.
+        StorageError: The disk is full or not writable, or the output is something else.
     """
-    from safetensors.torch import save_file
-
-    require_free(folder, CONFIG_FILE, overwrite=overwrite)
-    tensors = {name: value.detach().cpu().contiguous() for name, value in weights.items()}
-    with replacing_folder(folder) as partial, storage_errors(folder):
-        for name in (CONFIG_FILE, WEIGHTS_FILE, CARD_FILE):
-            (partial / name).parent.mkdir(parents=True, exist_ok=True)
-        write_json(partial / CONFIG_FILE, to_dict(config))
-        write_json(partial / METADATA_FILE, monai_metadata(config, _versions()))
-        save_file(tensors, partial / WEIGHTS_FILE)
-        (partial / CARD_FILE).write_text(model_card(config), encoding="utf-8")
-        (partial / LICENSE_FILE).write_text(_licence_notice(config), encoding="utf-8")
-
-
-def zip_bundle(folder: Path, archive: Path, *, overwrite: bool = False) -> None:
-    """Pack a bundle folder into one zip file.
-
-    Raises:
-        OutputExistsError: `archive` exists.
-        StorageError: The disk is full or not writable.
-    """
-    with (
-        new_file(archive, overwrite=overwrite) as temporary,
-        zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as target,
-    ):
-        for path in sorted(folder.rglob("*")):
-            if path.is_file():
-                target.write(path, path.relative_to(folder).as_posix())
-
-
-def model_card(config: BundleConfig) -> str:
-    """Return the bundle's documentation in Markdown."""
-    structures = ", ".join(region.label for region in config.task.regions)
-    provenance = config.provenance
-    kept = f"{provenance.chosen_iteration} ({provenance.selection_rule})"
-    facts = {
-        "Segments": f"{structures} ({config.task.label})",
-        "Modality": f"{config.target.label}; labels came from {config.source.label}",
-        "Method": f"{config.method}, preset {provenance.preset}, seed {provenance.seed}",
-        "Iterations": f"{provenance.iterations}, kept: {kept}",
-        "Target labels used in training": "yes" if provenance.saw_target_labels else "no",
-        "Licence": config.licence,
+    output = Path(output)
+    require_free_output(output, overwrite=overwrite)
+    require_fitting(lay_out(config, output), weights, output)
+    metadata = describe_for_monai(config)
+    files = {
+        CONFIG_FILE: _json(to_dict(config)),
+        METADATA_FILE: _json(to_dict(metadata)),
+        WEIGHTS_FILE: save({name: _plain(tensor) for name, tensor in weights.items()}),
+        README_FILE: model_card(config).encode(),
+        LICENCE_FILE: licence_text(config).encode(),
     }
-    lines = [f"# {config.title}", "", f"**{config.intended_use}**", "", config.description, ""]
-    lines += [f"- {name}: {value}" for name, value in facts.items()]
-    lines += ["", "## Scores", "", *_score_lines(config)]
-    lines += ["", "## Use", "", "    crossmodalseg segment --model THIS --input SCAN --output OUT"]
-    return "\n".join(lines) + "\n"
+    pack_files(files, output, config.name, overwrite=overwrite)
+    return read_bundle(output)
 
 
-def _score_lines(config: BundleConfig) -> list[str]:
-    if not config.scores:
-        return ["None were measured when this bundle was written."]
-    rows = (
-        f"| {s.region} | {s.metric} | {s.value:.3f} | {s.cases} | {s.split} |"
-        for s in config.scores
-    )
-    return ["| region | metric | mean | cases | split |", "|---|---|---|---|---|", *rows]
+def _plain(tensor: Tensor) -> Tensor:
+    """Return a tensor of its own memory, in C order, on the CPU."""
+    return tensor.detach().cpu().clone().contiguous()
 
 
-def _licence_notice(config: BundleConfig) -> str:
-    return (
-        f"The weights and documents of this bundle are licensed under {config.licence}.\n"
-        "Data that the model was trained on may carry terms of its own.\n"
-    )
-
-
-def _versions() -> dict[str, str]:
-    names = ("monai", "torch", "numpy")
-    return {"crossmodalseg": __version__} | {n: importlib.metadata.version(n) for n in names}
+def _json(content: Any) -> bytes:
+    text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)
+    return f"{text}\n".encode()

@@ -6,6 +6,7 @@ import math
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -63,9 +64,14 @@ class Reporter:
         """Send all further events to `sink` too."""
         self._sinks.append(sink)
 
-    def remove_sink(self, sink: Sink) -> None:
-        """Send no further events to `sink`."""
-        self._sinks.remove(sink)
+    @contextmanager
+    def also_to(self, sink: Sink) -> Iterator[None]:
+        """Send the events of a block to `sink` too."""
+        self._sinks.append(sink)
+        try:
+            yield
+        finally:
+            self._sinks.remove(sink)
 
     def stage(self, name: str, total: int | None = None) -> None:
         """Announce that a stage of `total` steps begins."""
@@ -129,6 +135,11 @@ class Reporter:
             yield item
             self.progress(stage, done, count)
 
+    def relay(self, event: Event) -> None:
+        """Pass on an event of another reporter as it is."""
+        for sink in list(self._sinks):
+            sink(event)
+
     def _send(self, event: str, **fields: Any) -> None:
         message: Event = {
             "v": EVENT_VERSION,
@@ -137,8 +148,7 @@ class Reporter:
             "time": self._clock(),
             **fields,
         }
-        for sink in self._sinks:
-            sink(message)
+        self.relay(message)
 
 
 def silent_reporter() -> Reporter:

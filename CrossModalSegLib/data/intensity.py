@@ -59,7 +59,8 @@ def scale_intensities(array_kji: NDArray[Any], rule: IntensityRule) -> NDArray[n
     """Return a whole volume in [-1, 1].
 
     The statistics of the z-score are those of all voxels above the volume's minimum: of the whole
-    field of view in an ordinary scan, of the brain in a skull-stripped one.
+    field of view in an ordinary scan, of the brain in a skull-stripped one. What is at the minimum
+    is not clipped to the percentiles, lest the surroundings look like the darkest tissue.
 
     Raises:
         InputFileError: Voxels are NaN or infinite, the image is constant, or nothing of it lies
@@ -71,20 +72,25 @@ def scale_intensities(array_kji: NDArray[Any], rule: IntensityRule) -> NDArray[n
         centre, half_width = _clip_robustly(array, rule)
     else:
         centre, half_width = _window(array, rule)
+    half_width = max(half_width, float(np.finfo(np.float32).tiny))
+    np.clip(array, centre - half_width, centre + half_width, out=array)
     array -= np.float32(centre)
     array /= np.float32(half_width)
-    return np.clip(array, -1.0, 1.0, out=array)
+    return np.clip(array, -1.0, 1.0, out=array)  # the bounds were rounded
 
 
 def _clip_robustly(array: NDArray[np.float32], rule: IntensityRule) -> tuple[float, float]:
     """Clip `array` in place to its percentiles; return mean and what becomes 1 above it."""
-    sample = array[array > array.min()]
+    minimum = array.min()
+    surroundings = array == minimum
+    sample = array[~surroundings]
     if sample.min() == sample.max():  # two values in all, as in a mask: both count
         sample = array.ravel()
     low, high = (float(bound) for bound in np.percentile(sample, rule.percentiles))
     if low == high:  # nearly everything is one value: the percentiles would erase the rest
         low, high = float(sample.min()), float(sample.max())
     np.clip(array, low, high, out=array)
+    array[surroundings] = minimum
     sample = np.clip(sample, low, high)
     deviation = float(sample.std(dtype=np.float64))
     return float(sample.mean(dtype=np.float64)), rule.clip_sigma * deviation

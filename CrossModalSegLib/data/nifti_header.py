@@ -96,13 +96,13 @@ def _parsed(block: bytes, path: Path) -> Any:
     )
 
 
-def _open(path: Path) -> BinaryIO:
+def _open(path: Path) -> gzip.GzipFile | BinaryIO:
     if path.name.lower().endswith(".gz"):
-        return cast("BinaryIO", gzip.open(path, "rb"))
+        return gzip.GzipFile(path)
     return path.open("rb")
 
 
-def _survey(stream: BinaryIO, dtype: np.dtype[Any]) -> tuple[int, int]:
+def _survey(stream: gzip.GzipFile | BinaryIO, dtype: np.dtype[Any]) -> tuple[int, int]:
     """Read to the end, where gzip verifies its checksum; count bytes and unusable voxels."""
     found = unusable = 0
     while chunk := stream.read(_CHUNK_VOXELS * dtype.itemsize):

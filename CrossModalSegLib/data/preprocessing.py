@@ -135,10 +135,10 @@ def restore_probabilities(
     Raises:
         GeometryError: Number or size of the slices do not fit the volume.
     """
-    back = _plane_map(grid, settings).inverse
-    labels = np.empty((_depth(grid, settings), *back.shape_out), np.uint8)
+    plane = _plane_map(grid, settings)
+    labels = np.empty((_depth(grid, settings), *plane.shape_in), np.uint8)
     for index, shares in _checked(probabilities, len(labels), settings):
-        labels[index] = largest(back.apply(shares, 0.0))
+        labels[index] = largest(plane.apply_back(shares, 0.0))
     return _returned(labels, grid, settings)
 
 
@@ -160,10 +160,10 @@ def restore_map(
     Raises:
         GeometryError: Number or size of the slices do not fit the volume.
     """
-    back = _plane_map(grid, settings).inverse
-    restored = np.empty((_depth(grid, settings), *back.shape_out), np.float32)
-    for index, plane in _checked(slices, len(restored), settings):
-        restored[index] = back.apply(plane, outside)
+    plane = _plane_map(grid, settings)
+    restored = np.empty((_depth(grid, settings), *plane.shape_in), np.float32)
+    for index, values in _checked(slices, len(restored), settings):
+        restored[index] = plane.apply_back(values, outside)
     return _returned(restored, grid, settings)
 
 

@@ -21,8 +21,9 @@ _KERNEL_SIGMAS = 4.0
 class AxisMap:
     """Where the indices of an output axis lie on an input axis: `start + step * index`.
 
-    The input reaches half a voxel beyond its outer voxel centres; up to there the outer voxels
-    are continued, beyond there is nothing.
+    An output is covered when it reaches the centre of an outer input voxel, or that voxel reaches
+    its centre: so each axis tells all it knows to the other, and nothing is lost at the border.
+    The outer input voxels are continued up to there; beyond there is nothing.
 
     Attributes:
         size_in: Voxels of the input axis.
@@ -41,17 +42,28 @@ class AxisMap:
         """Whether outputs coincide with inputs, so that voxels are only moved."""
         return self.step == 1.0 and self.start == round(self.start)
 
+    @cached_property
+    def seen(self) -> slice:
+        """The range of outputs that are covered."""
+        covered = np.flatnonzero(self.covered)
+        return slice(int(covered[0]), int(covered[-1]) + 1) if covered.size else slice(0, 0)
+
     @property
-    def inverse(self) -> AxisMap:
-        """The map from the output axis back to the input axis."""
-        return AxisMap(self.size_out, self.size_in, -self.start / self.step, 1.0 / self.step)
+    def way_back(self) -> AxisMap:
+        """The map from the covered outputs back to the input axis.
+
+        What lies beyond them is padding, and must not be mixed in at the border.
+        """
+        first, last = self.seen.start, self.seen.stop
+        start = -self.start / self.step - first
+        return AxisMap(last - first, self.size_in, start, 1.0 / self.step)
 
     @cached_property
     def covered(self) -> NDArray[np.bool_]:
         """Which outputs lie within the input."""
         positions = self._positions()
-        slack = 1e-6  # of an input voxel: rounding must not drop the outer row
-        return (positions >= -0.5 - slack) & (positions <= self.size_in - 0.5 + slack)
+        reach = max(1.0, self.step) / 2 + 1e-6  # rounding must not drop the outer row
+        return (positions >= -reach) & (positions <= self.size_in - 1 + reach)
 
     @cached_property
     def weights(self) -> NDArray[np.float32]:
@@ -102,9 +114,9 @@ class PlaneMap:
         return self.rows.is_shift and self.columns.is_shift
 
     @property
-    def inverse(self) -> PlaneMap:
-        """The map from output slices back to input slices."""
-        return PlaneMap(self.rows.inverse, self.columns.inverse)
+    def shape_in(self) -> tuple[int, int]:
+        """Rows and columns of an input slice."""
+        return self.rows.size_in, self.columns.size_in
 
     @property
     def shape_out(self) -> tuple[int, int]:
@@ -123,6 +135,10 @@ class PlaneMap:
         mapped[..., ~self.columns.covered] = fill
         return mapped
 
+    def apply_back(self, slices: NDArray[Any], fill: float) -> NDArray[Any]:
+        """Map output slices (..., row, column) back, with `fill` where they show nothing."""
+        return self._back.apply(slices[..., self.rows.seen, self.columns.seen], fill)
+
     def apply_to_labels(self, labels: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Map label slices (slice, row, column): each class linearly, then the largest share."""
         if self.is_shift:
@@ -135,6 +151,10 @@ class PlaneMap:
         mapped[:, ~self.rows.covered] = 0
         mapped[:, :, ~self.columns.covered] = 0
         return mapped
+
+    @cached_property
+    def _back(self) -> PlaneMap:
+        return PlaneMap(self.rows.way_back, self.columns.way_back)
 
     def _moved(self, slices: NDArray[Any], fill: float) -> NDArray[Any]:
         moved = np.full((*slices.shape[:-2], *self.shape_out), fill, slices.dtype)

@@ -1,1 +1,1 @@
-"""Prediction: a volume in, a segmentation on the volume's own grid out."""
+"""Prediction: volume in, segmentation out on the volume's own grid."""

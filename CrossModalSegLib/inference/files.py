@@ -1,119 +1,285 @@
-"""Segmenting files and folders of files."""
+"""Segmenting files: a file in, a file out; a folder in, a folder out."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from CrossModalSegLib import __version__
 from CrossModalSegLib.bundle.reading import Bundle
-from CrossModalSegLib.core.config import write_json
-from CrossModalSegLib.core.errors import InputFileError, OutputExistsError
+from CrossModalSegLib.core.config import to_dict, write_json
+from CrossModalSegLib.core.errors import (
+    ConfigError,
+    CrossModalSegError,
+    GeometryError,
+    InputFileError,
+    OutputExistsError,
+)
 from CrossModalSegLib.core.events import Reporter
-from CrossModalSegLib.core.paths import case_name, volume_suffix
-from CrossModalSegLib.data.adapters import discover
+from CrossModalSegLib.core.paths import VOLUME_SUFFIXES, case_name, volume_suffix
+from CrossModalSegLib.data.adapters.case_files import require_no_problems
+from CrossModalSegLib.data.adapters.folder import EXPECTED, find_folder
 from CrossModalSegLib.data.segmentation_files import write_segmentation
-from CrossModalSegLib.data.volume_files import read_image, write_volume
-from CrossModalSegLib.inference.predictor import Predictor, SegmentationResult
+from CrossModalSegLib.data.volume_files import read_image
+from CrossModalSegLib.inference.predictor import Predictor, require_match
+from CrossModalSegLib.inference.result import SegmentationResult
+
+SIDECAR_VERSION = 1
+SIDECAR_SUFFIX = ".json"
 
 
 @dataclass(frozen=True, kw_only=True)
-class SegmentFiles:
-    """What to segment and what to write.
+class SegmentOptions:
+    """What a user may ask for.
 
     Attributes:
-        input: A volume file, or a folder: `<case>/image.*` or flat files.
-        output: A file whose ending chooses the format, or a folder for a folder.
+        device: "auto", "cuda", "mps" or "cpu".
+        precision: "auto", "32-true", "bf16-mixed" or "16-mixed".
+        batch_size: Slices at once; None: by their size.
         suffix: Ending of the files in an output folder.
-        with_probabilities: Write one map a class beside each segmentation.
-        overwrite: Replace files that are there.
+        overwrite: Whether outputs that are there may be replaced.
+        task: Task that is wanted; refuse bundles for another one. "": any.
+        modality: Modality of the images; refuse bundles for another one. "": any.
     """
 
-    input: Path
-    output: Path
+    device: str = "auto"
+    precision: str = "auto"
+    batch_size: int | None = None
     suffix: str = ".nii.gz"
-    with_probabilities: bool = False
     overwrite: bool = False
+    task: str = ""
+    modality: str = ""
+
+    def __post_init__(self) -> None:
+        """Refuse endings that cannot be written.
+
+        Raises:
+            ConfigError: See above.
+        """
+        if self.suffix not in VOLUME_SUFFIXES:
+            raise ConfigError(
+                f"The ending {self.suffix!r} was given, expected one of "
+                f"{', '.join(VOLUME_SUFFIXES)}."
+            )
 
 
-@dataclass(frozen=True)
-class _Job:
-    source: Path
-    target: Path
+@dataclass(frozen=True, kw_only=True)
+class SegmentedCase:
+    """One case and where its segmentation goes."""
+
+    case: str
+    image: Path
+    output: Path
+
+    @property
+    def sidecar(self) -> Path:
+        """JSON file with volumes, time, device and warnings."""
+        return self.output.with_name(case_name(self.output) + SIDECAR_SUFFIX)
 
 
 def segment_files(
-    bundle: Bundle, predictor: Predictor, request: SegmentFiles, reporter: Reporter
-) -> list[Path]:
-    """Segment a file, or every case of a folder; a JSON file beside each says how.
+    bundle: Bundle,
+    inputs: Sequence[Path],
+    output: Path,
+    options: SegmentOptions,
+    reporter: Reporter,
+) -> list[SegmentedCase]:
+    """Segment volume files with one model and write each result with a JSON file beside it.
 
-    Outputs that exist are refused before any work. A case is written whole or not at all; cases
-    that are done stay when a later one fails or the job is cancelled.
+    Nothing is computed before all inputs and outputs are known to be in order. In a folder a case
+    that cannot be read does not stop the others.
+
+    Args:
+        bundle: The model.
+        inputs: Volume files, or one folder in a layout of `data.adapters.folder`.
+        output: For one file: a file (its ending is the format) or a folder; else a folder.
+        options: What else was asked for.
+        reporter: Gets stages "cases" and "slices" and all warnings; cancels between batches.
 
     Returns:
-        The segmentations.
+        The cases in order.
 
     Raises:
-        InputFileError: An input is missing or not an image.
-        OutputExistsError: An output exists and `overwrite` was not asked for.
-        Cancelled: The job was cancelled.
+        MismatchError: The bundle is for another task or modality.
+        InputFileError: An input is missing or unusable; of several, the others were segmented.
+        OutputExistsError: An output is there and `options.overwrite` is False.
+        BundleError: The bundle's weights cannot be used.
+        Cancelled: The user stopped it; results that are there are whole.
     """
-    jobs = _plan(bundle, request)
-    reporter.stage("cases", len(jobs))
-    for done, job in enumerate(jobs, start=1):
-        reporter.check_cancelled()
-        result = predictor.segment(
-            read_image(job.source), reporter, with_probabilities=request.with_probabilities
-        )
-        _write(job, result, bundle, request)
-        reporter.progress("cases", done, len(jobs))
-    return [job.target for job in jobs]
-
-
-def _plan(bundle: Bundle, request: SegmentFiles) -> list[_Job]:
-    """Pair inputs with outputs and check them all."""
-    if request.input.is_dir():
-        cases = discover("folder", request.input, bundle.config.target.name).cases
-        jobs = [_Job(case.image, request.output / f"{case.id}{request.suffix}") for case in cases]
-    elif request.input.is_file():
-        jobs = [_Job(request.input, request.output)]
-    else:
+    require_match(bundle.config, task=options.task, modality=options.modality)
+    cases = plan_cases(bundle, inputs, output, options)
+    predictor = Predictor.from_bundle(
+        bundle,
+        device=options.device,
+        precision=options.precision,
+        batch_size=options.batch_size,
+    )
+    failures: dict[str, CrossModalSegError] = {}
+    for case in reporter.track(cases, "cases"):
+        try:
+            _segment_case(case, bundle, predictor, options, reporter)
+        except (InputFileError, GeometryError) as error:
+            if len(cases) == 1:
+                raise
+            failures[case.case] = error
+            reporter.warning(error.kind, f"{case.case}: {error.message}", error.hint)
+    if failures:
+        listed = "; ".join(f"{case}: {error.message}" for case, error in failures.items())
         raise InputFileError(
-            f"{request.input} does not exist.", hint="Give a volume file or a folder of them."
+            f"{len(failures)} of {len(cases)} cases could not be segmented: {listed}",
+            hint="The others were. Correct these and segment them again.",
         )
-    for job in jobs:
-        if not volume_suffix(job.target):
-            raise InputFileError(
-                f"{job.target.name} has an ending that names no format.",
-                hint="Use .nii.gz, .nii, .seg.nrrd, .nrrd or .mha.",
-            )
-        if job.target.exists() and not request.overwrite:
-            raise OutputExistsError(job.target)
-    return jobs
+    return cases
 
 
-def _write(job: _Job, result: SegmentationResult, bundle: Bundle, request: SegmentFiles) -> None:
-    task, target = bundle.config.task, job.target
-    name = case_name(target)
-    for class_name, volume in result.probabilities.items():
-        path = target.with_name(f"{name}_probability_{class_name}.nii.gz")
-        write_volume(volume, path, overwrite=request.overwrite)
-    write_segmentation(result.labels, task, target, overwrite=request.overwrite)
-    write_json(target.with_name(f"{name}.json"), _sidecar(job, result, bundle))
+def plan_cases(
+    bundle: Bundle, inputs: Sequence[Path], output: Path, options: SegmentOptions
+) -> list[SegmentedCase]:
+    """Return what goes where; compute and write nothing.
+
+    Raises:
+        InputFileError: An input is missing, or the output's ending is unknown.
+        CohortError: A folder is in no clear layout.
+        ConfigError: Several inputs for one output file, or an output would replace an input.
+        OutputExistsError: An output is there and `options.overwrite` is False.
+    """
+    images = _find_images(inputs, bundle.config.modalities.target.name)
+    is_file = len(inputs) == 1 and not inputs[0].is_dir() and _is_file_name(output)
+    if is_file:
+        cases = [SegmentedCase(case=case, image=image, output=output) for case, image in images]
+    else:
+        _require_folder(output)
+        cases = [
+            SegmentedCase(case=case, image=image, output=output / f"{case}{options.suffix}")
+            for case, image in images
+        ]
+    _require_outputs(cases, overwrite=options.overwrite)
+    return cases
 
 
-def _sidecar(job: _Job, result: SegmentationResult, bundle: Bundle) -> dict[str, Any]:
+def _segment_case(
+    case: SegmentedCase,
+    bundle: Bundle,
+    predictor: Predictor,
+    options: SegmentOptions,
+    reporter: Reporter,
+) -> None:
+    volume = read_image(case.image)
+    result = predictor.segment(volume, reporter)
+    task = bundle.config.task
+    write_segmentation(result.labels, task, case.output, overwrite=options.overwrite)
+    write_json(case.sidecar, _sidecar(case, bundle, result))
+
+
+def _sidecar(case: SegmentedCase, bundle: Bundle, result: SegmentationResult) -> dict[str, Any]:
+    config = bundle.config
     return {
-        "v": 1,
-        "input": str(job.source),
-        "model": bundle.config.name,
-        "task": bundle.config.task.name,
-        "modality": bundle.config.target.name,
-        "intended_use": bundle.config.intended_use,
-        "volumes_ml": result.volumes_ml,
+        "v": SIDECAR_VERSION,
+        "case": case.case,
+        "input": str(case.image),
+        "output": case.output.name,
+        "model": {
+            "name": config.name,
+            "method": config.method,
+            "content_hash": bundle.content_hash,
+        },
+        "task": config.task.name,
+        "modality": config.modalities.target.name,
+        "volumes_ml": dict(result.volumes_ml),
         "seconds": result.seconds,
         "device": result.device,
-        "warnings": list(result.warnings),
+        "precision": result.precision,
+        "warnings": to_dict(result.warnings),
+        "intended_use": config.intended_use,
         "version": __version__,
     }
+
+
+def _find_images(inputs: Sequence[Path], modality: str) -> list[tuple[str, Path]]:
+    """Return name and image of each case."""
+    if not inputs:
+        raise InputFileError("No input was given.", hint="Give a volume file or a folder.")
+    missing = [path for path in inputs if not path.exists()]
+    if missing:
+        raise InputFileError(
+            f"There is no {missing[0]}.", hint="Check the path; give a volume file or a folder."
+        )
+    folders = [path for path in inputs if path.is_dir()]
+    if not folders:
+        images = [(_case_of(path), path) for path in inputs]
+    elif len(inputs) == 1:
+        images = _find_in_folder(folders[0], modality)
+    else:
+        raise ConfigError(
+            f"{folders[0]} is a folder, given beside other inputs.",
+            hint="Give one folder, or any number of files.",
+        )
+    require_no_problems(_doubles(images), inputs[0].parent, "Segment them into two folders.")
+    return images
+
+
+def _find_in_folder(folder: Path, modality: str) -> list[tuple[str, Path]]:
+    discovery = find_folder(folder, modality)
+    if discovery is None or not discovery.cases:
+        raise InputFileError(
+            f"{folder} holds no volumes that can be read.",
+            hint=f"Expected {EXPECTED}. Convert DICOM series to one of these first.",
+        )
+    return [(case.id, case.image) for case in discovery.cases]
+
+
+def _case_of(path: Path) -> str:
+    """Return the name of the case: the file's, or its folder's for `<case>/image.*`."""
+    name = case_name(path)
+    is_generic = name == "image" or name.startswith("image_")
+    return path.absolute().parent.name if is_generic else name
+
+
+def _doubles(images: Iterable[tuple[str, Path]]) -> list[str]:
+    seen: dict[str, Path] = {}
+    doubles = []
+    for case, path in images:
+        first = seen.setdefault(case.casefold(), path)
+        if first is not path:
+            doubles.append(f"{first} and {path} name the same case {case!r}")
+    return doubles
+
+
+def _is_file_name(output: Path) -> bool:
+    """Tell whether an output for one file is meant as a file.
+
+    Raises:
+        InputFileError: It has an ending that cannot be written.
+    """
+    if output.is_dir():
+        return False
+    if not volume_suffix(output) and output.suffix:
+        raise InputFileError(
+            f"{output} has the ending {output.suffix!r}, which cannot be written.",
+            hint=f"Use one of {', '.join(VOLUME_SUFFIXES)}, or a folder.",
+        )
+    return bool(volume_suffix(output))
+
+
+def _require_folder(output: Path) -> None:
+    if output.is_file() or volume_suffix(output):
+        raise ConfigError(
+            f"The output {output} is a file, but the input is a folder or several files.",
+            hint="Give a folder as output.",
+        )
+
+
+def _require_outputs(cases: Sequence[SegmentedCase], *, overwrite: bool) -> None:
+    """Refuse outputs that are there, or that are inputs."""
+    images = {case.image.resolve() for case in cases}
+    for case in cases:
+        for path in (case.output, case.sidecar):
+            if path.resolve() in images:
+                raise ConfigError(
+                    f"The output {path} would replace the input.",
+                    hint="Choose another output; inputs are never replaced.",
+                )
+            if path.exists() and not overwrite:
+                raise OutputExistsError(path)

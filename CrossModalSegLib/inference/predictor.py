@@ -1,21 +1,18 @@
-"""Segmenting volumes with a method's deployed networks."""
+"""From a volume to its segmentation with one model that stays loaded."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import Literal
+from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from CrossModalSegLib.bundle.deployment import load_method
-from CrossModalSegLib.bundle.reading import Bundle
+from CrossModalSegLib.bundle.reading import Bundle, read_bundle
 from CrossModalSegLib.bundle.schema import BundleConfig
-from CrossModalSegLib.core.errors import DeviceError, MismatchError
+from CrossModalSegLib.core.errors import MismatchError
 from CrossModalSegLib.core.events import Reporter, silent_reporter
 from CrossModalSegLib.core.volume import Volume
 from CrossModalSegLib.data.preprocessing import (
@@ -23,47 +20,27 @@ from CrossModalSegLib.data.preprocessing import (
     restore_map,
     restore_probabilities,
 )
+from CrossModalSegLib.inference.batches import BatchRunner
+from CrossModalSegLib.inference.post_processing import post_process
+from CrossModalSegLib.inference.result import Notice, SegmentationResult, measure_volumes_ml
 from CrossModalSegLib.methods.base import Method
-from CrossModalSegLib.networks.devices import choose_precision, resolve_device
-
-Precision = Literal["auto", "32-true", "bf16-mixed"]
-
-SLICES_OF_65536_PIXELS = 16
-"""Slices of 256x256 in one batch to begin with; smaller slices go in larger batches."""
-
-MAX_BATCH = 128
-
-
-@dataclass(frozen=True)
-class SegmentationResult:
-    """What a prediction gives.
-
-    Attributes:
-        labels: Class values, uint8, on the input's own grid.
-        volumes_ml: Of each region of the task.
-        seconds: From the volume in memory to the labels.
-        device: Where the networks ran, and in which precision.
-        warnings: What the user should know.
-        probabilities: By class name, float32 on the input's own grid; empty unless asked for.
-    """
-
-    labels: Volume
-    volumes_ml: dict[str, float]
-    seconds: float
-    device: str
-    warnings: tuple[str, ...] = ()
-    probabilities: Mapping[str, Volume] = field(default_factory=dict)
 
 
 class Predictor:
-    """Keeps a model warm and segments one volume after the other.
+    """Segments volumes with one model.
 
     Args:
-        method: In evaluation mode, on its device.
-        config: The bundle's: preprocessing, task, post-processing.
-        device: Where `method` is.
-        precision: "auto": bfloat16 where the processor or GPU is fast at it.
-        batch_size: Slices at a time; None: by their size. Halved when memory runs out.
+        method: With its deployed networks loaded; moved to the device.
+        config: Of the bundle that the method comes from.
+        device: "auto", "cuda", "mps" or "cpu".
+        precision: "auto", "32-true", "bf16-mixed" or "16-mixed"; "auto" is bfloat16 autocast
+            where the processor or GPU is fast at it, else float32.
+        batch_size: Slices at once; None: by their size.
+
+    Raises:
+        DeviceError: The device is not there.
+        UnknownNameError: No such device or precision.
+        ConfigError: The batch size is not positive.
     """
 
     def __init__(
@@ -71,35 +48,47 @@ class Predictor:
         method: Method,
         config: BundleConfig,
         *,
-        device: torch.device | None = None,
-        precision: Precision = "auto",
+        device: str = "auto",
+        precision: str = "auto",
         batch_size: int | None = None,
     ) -> None:
-        self.method, self.config = method, config
-        self.device = device or torch.device("cpu")
-        self.precision = choose_precision(self.device.type) if precision == "auto" else precision
-        rows, columns = config.preprocessing.matrix
-        fitting = max(1, SLICES_OF_65536_PIXELS * 65536 // (rows * columns))
-        self.batch_size = batch_size or min(MAX_BATCH, fitting)
+        self.config = config
+        self._runner = BatchRunner(method, device, precision, batch_size)
 
     @classmethod
     def from_bundle(
         cls,
-        bundle: Bundle,
+        bundle: Bundle | Path | str,
         *,
         device: str = "auto",
-        precision: Precision = "auto",
+        precision: str = "auto",
         batch_size: int | None = None,
     ) -> Predictor:
-        """Load a bundle's networks onto a device.
+        """Load a bundle, given as such or by its path; the rest as for the class.
 
         Raises:
-            BundleError: The bundle is damaged.
-            DeviceError: The device is not there.
+            BundleError: It cannot be used.
         """
-        chosen = resolve_device(device)
-        method = load_method(bundle, chosen)
-        return cls(method, bundle.config, device=chosen, precision=precision, batch_size=batch_size)
+        if not isinstance(bundle, Bundle):
+            bundle = read_bundle(bundle)
+        return cls(
+            load_method(bundle),
+            bundle.config,
+            device=device,
+            precision=precision,
+            batch_size=batch_size,
+        )
+
+    @property
+    def device(self) -> str:
+        """Kind of the device that is in use now."""
+        return self._runner.device.type
+
+    def warm_up(self) -> None:
+        """Predict one empty slice, so that the first volume does not wait for set-up work."""
+        empty = np.zeros((1, *self.config.preprocessing.matrix), np.float32)
+        for _ in self._runner.run(empty, lambda _: None):
+            pass
 
     def segment(
         self,
@@ -108,139 +97,104 @@ class Predictor:
         *,
         with_probabilities: bool = False,
     ) -> SegmentationResult:
-        """Segment one volume.
+        """Segment one volume of the bundle's target modality.
 
         Args:
-            volume: Of the modality that the model was made for, any grid.
-            reporter: Hears of each batch; may cancel between two.
-            with_probabilities: Return the probability of each class too.
+            volume: Any orientation, spacing and size.
+            reporter: Gets progress and warnings, and is asked between batches whether to stop.
+            with_probabilities: Also return the probabilities on the volume's grid.
 
         Raises:
-            InputFileError: Voxels are NaN or infinite, or the image is constant.
-            DeviceError: Memory ran out even for one slice on the CPU.
-            Cancelled: The job was cancelled.
+            InputFileError: The image is constant or has NaN or infinite voxels.
+            DeviceError: The memory is not enough.
+            Cancelled: The user stopped it.
         """
         began = time.perf_counter()
-        reporter = reporter or silent_reporter()
-        warnings: list[str] = []
-        slices = prepare_image(volume, self.config.preprocessing)
-        probabilities = self._predict(slices, reporter, warnings)
-        labels = restore_probabilities(probabilities, volume, self.config.preprocessing)
-        labels = self._postprocess(labels)
-        maps = self._restore_maps(probabilities, volume) if with_probabilities else {}
+        log = _NoticeLog(reporter or silent_reporter())
+        settings, task = self.config.preprocessing, self.config.task
+        predicted = self._predict(prepare_image(volume, settings), log)
+        probabilities = None
+        if with_probabilities:
+            stack = np.stack(list(predicted))
+            probabilities = self._restore_each_class(stack, volume)
+            predicted = iter(stack)
+        labels = restore_probabilities(predicted, volume, settings)
+        labels = post_process(labels, self.config.post_processing)
+        if not labels.array_kji.any():
+            log.add(self._nothing_found())
         return SegmentationResult(
             labels=labels,
-            volumes_ml=self._volumes_ml(labels),
+            volumes_ml=measure_volumes_ml(labels, task),
             seconds=time.perf_counter() - began,
-            device=f"{self.device.type}, {self.precision}",
-            warnings=tuple(warnings),
-            probabilities=maps,
+            device=self.device,
+            precision=self._runner.precision,
+            warnings=tuple(log.notices),
+            probabilities=probabilities,
         )
 
     def _predict(
-        self, slices: NDArray[np.float32], reporter: Reporter, warnings: list[str]
-    ) -> NDArray[np.float16]:
-        """Return probabilities (slice, class, row, column); every slice is predicted once."""
-        depth, rows, columns = slices.shape
-        result = np.empty((depth, self.config.task.num_classes, rows, columns), np.float16)
-        reporter.stage("segment", depth)
-        start = 0
-        while start < depth:
+        self, slices: NDArray[np.float32], log: _NoticeLog
+    ) -> Iterator[NDArray[np.float32]]:
+        """Yield the probabilities (class, row, column) of each slice."""
+        reporter, done, depth = log.reporter, 0, len(slices)
+        reporter.check_cancelled()
+        reporter.stage("slices", depth)
+        for batch in self._runner.run(slices, log.add):
             reporter.check_cancelled()
-            stop = min(depth, start + self.batch_size)
-            try:
-                result[start:stop] = self._predict_batch(slices[start:stop])
-            except torch.OutOfMemoryError as error:
-                warnings.append(self._use_less_memory(error))
-                reporter.warning("memory", warnings[-1])
-                continue
-            start = stop
-            reporter.progress("segment", start, depth)
-        return result
+            yield from batch
+            done += len(batch)
+            reporter.progress("slices", done, depth)
 
-    @torch.inference_mode()
-    def _predict_batch(self, slices: NDArray[np.float32]) -> NDArray[np.float16]:
-        images = torch.from_numpy(slices)[:, None].to(self.device)
-        images = images.to(memory_format=torch.channels_last)
-        is_mixed = self.precision != "32-true"
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=is_mixed):
-            probabilities = self.method.predict(images)
-        return probabilities.to(torch.float16).cpu().numpy()
-
-    def _use_less_memory(self, error: BaseException) -> str:
-        """Halve the batch, then leave the GPU; return what was done.
-
-        Raises:
-            DeviceError: One slice on the CPU is too much already.
-        """
-        if self.batch_size > 1:
-            self.batch_size //= 2
-            return f"Memory ran out; going on with {self.batch_size} slices at a time."
-        if self.device.type == "cpu":
-            raise DeviceError(
-                "Memory ran out for a single slice on the CPU.",
-                hint="Close other programs, or choose a smaller model.",
-            ) from error
-        self.device = torch.device("cpu")
-        self.precision = choose_precision("cpu")
-        self.method.to(self.device)
-        return "The GPU's memory ran out for a single slice; going on with the CPU."
-
-    def _postprocess(self, labels: Volume) -> Volume:
-        array = labels.array_kji
-        for value in self.config.postprocessing.largest_component:
-            parts, count = ndimage.label(array == value)
-            if count > 1:
-                sizes = np.bincount(parts.ravel())[1:]
-                array = np.where((parts > 0) & (parts != 1 + sizes.argmax()), 0, array)
-        return labels.with_array(array.astype(np.uint8))
-
-    def _restore_maps(
-        self, probabilities: NDArray[np.float16], volume: Volume
-    ) -> dict[str, Volume]:
+    def _restore_each_class(self, stack: NDArray[np.float32], volume: Volume) -> dict[str, Volume]:
+        """Bring probabilities (slice, class, row, column) to the volume's grid."""
+        settings = self.config.preprocessing
         names = ("background", *self.config.task.class_names)
         return {
-            name: restore_map(
-                _slices_of(probabilities, value),
-                volume,
-                self.config.preprocessing,
-                outside=1.0 if value == 0 else 0.0,
-            )
-            for value, name in enumerate(names)
+            name: restore_map(stack[:, index], volume, settings, outside=float(index == 0))
+            for index, name in enumerate(names)
         }
 
-    def _volumes_ml(self, labels: Volume) -> dict[str, float]:
-        counts = np.bincount(labels.array_kji.ravel(), minlength=self.config.task.num_classes)
-        return {
-            region.name: float(sum(counts[value] for value in region.values)) * labels.voxel_ml
-            for region in self.config.task.regions
-        }
+    def _nothing_found(self) -> Notice:
+        structures = ", ".join(entry.label for entry in self.config.task.classes)
+        return Notice(
+            kind="nothing_found",
+            message="The model found none of its structures in this image.",
+            hint=f"It looks for {structures} in {self.config.modalities.target.label} images.",
+        )
 
 
-def require_match(config: BundleConfig, *, modality: str = "", task: str = "") -> None:
-    """Refuse a model that was made for something else than the user says.
+class _NoticeLog:
+    """Keeps the notices of one prediction and sends them as events."""
+
+    def __init__(self, reporter: Reporter) -> None:
+        self.reporter = reporter
+        self.notices: list[Notice] = []
+
+    def add(self, notice: Notice) -> None:
+        self.notices.append(notice)
+        self.reporter.warning(notice.kind, notice.message, notice.hint)
+
+
+def require_match(config: BundleConfig, *, task: str = "", modality: str = "") -> None:
+    """Refuse a bundle that was made for another task or modality than the caller says.
 
     Args:
-        config: The bundle's.
-        modality: Name of the input's modality; "": not said.
-        task: Name of the task; "": not said.
+        config: Of the bundle.
+        task: Name of the task that is wanted; "": any.
+        modality: Name of the modality of the images; "": any.
 
     Raises:
-        MismatchError: The model was made for another modality or task.
+        MismatchError: See above.
     """
-    if modality and modality != config.target.name:
-        raise MismatchError(
-            f"The input is {modality}, and the model {config.name!r} segments "
-            f"{config.target.name} ({config.target.label}).",
-            hint="Choose a model that was adapted to that modality.",
-        )
+    target = config.modalities.target
     if task and task != config.task.name:
         raise MismatchError(
-            f"The task is {task}, and the model {config.name!r} is for {config.task.name}.",
-            hint="Choose a model for that task.",
+            f"The model {config.name!r} is for the task {config.task.name!r}, not for {task!r}.",
+            hint="Choose a model for that task, or leave the task out.",
         )
-
-
-def _slices_of(probabilities: NDArray[np.float16], value: int) -> Iterator[NDArray[np.float32]]:
-    for classes in probabilities:
-        yield classes[value].astype(np.float32)
+    if modality and modality != target.name:
+        raise MismatchError(
+            f"The model {config.name!r} is for {target.label} images ({target.name!r}), not for "
+            f"{modality!r}.",
+            hint="Choose a model for that modality: on another one its results mean nothing.",
+        )

@@ -11,10 +11,11 @@ from torch import Tensor
 from CrossModalSegLib.core.tensors import Labels, Logits, Scalar
 
 ClassWeights = Literal["none", "inverse_frequency", "complement_frequency"]
-"""How classes count in the cross-entropy.
+"""How classes count in the cross-entropy, by their n_c of the batch's N pixels.
 
-"inverse_frequency": N / (C n_c), of the batch; absent classes count nothing.
-"complement_frequency": 1 - n_c / N, as SIFA's code.
+"inverse_frequency": N / (C n_c), divided by the sum of the pixels' weights: the mean over the
+classes that are present, of the mean over each one's pixels.
+"complement_frequency": 1 - n_c / N, divided by N (SIFA's public code, losses.py).
 """
 
 
@@ -26,17 +27,36 @@ def cross_entropy_dice(
     DSAN, Eqs. 7 and 8 (after SIFA). Dice pools the batch; a class that is absent from labels and
     prediction counts as found.
     """
+    dice = soft_dice(logits, labels)
+    return weighted_cross_entropy(logits, labels, class_weights) + 1 - dice[1:].mean()
+
+
+def weighted_cross_entropy(logits: Logits, labels: Labels, kind: ClassWeights = "none") -> Scalar:
+    """Return the cross-entropy, each class counting by its weight."""
     logits, labels = logits.float(), labels.long()
-    weight = weights_of_classes(labels, logits.shape[1], class_weights)
-    return F.cross_entropy(logits, labels, weight) + 1 - soft_dice(logits, labels)[1:].mean()
+    weight = weights_of_classes(labels, logits.shape[1], kind)
+    if kind == "complement_frequency":
+        return F.cross_entropy(logits, labels, weight, reduction="none").mean()
+    return F.cross_entropy(logits, labels, weight)
 
 
-def soft_dice(logits: Logits, labels: Labels, smooth: float = 1.0) -> Tensor:
-    """Return the soft Dice of each class, shape (classes,)."""
+def soft_dice(
+    logits: Logits, labels: Labels, *, smooth: float = 1.0, squared: bool = False
+) -> Tensor:
+    """Return the soft Dice of each class, shape (classes,).
+
+    Args:
+        logits: Class scores.
+        labels: Class indices.
+        smooth: Added to numerator and denominator; SIFA's code adds 1e-7 to the latter alone.
+        squared: Whether the denominator sums squared probabilities (Milletari et al. 2016,
+            https://arxiv.org/abs/1606.04797, Sec. 3; SIFA's code), not the probabilities.
+    """
     probabilities = logits.float().softmax(dim=1)
     truth = F.one_hot(labels.long(), logits.shape[1]).movedim(-1, 1).to(probabilities.dtype)
     overlap = (probabilities * truth).sum(dim=(0, 2, 3))
-    size = (probabilities + truth).sum(dim=(0, 2, 3))
+    predicted = probabilities.square() if squared else probabilities
+    size = (predicted + truth).sum(dim=(0, 2, 3))
     return (2 * overlap + smooth) / (size + smooth)
 
 

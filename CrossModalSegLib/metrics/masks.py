@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +13,7 @@ Mask: TypeAlias = NDArray[np.bool_]
 """Voxels of one region, indexed (k, j, i)."""
 
 
-def require_comparable(prediction: Mask, reference: Mask) -> None:
+def require_comparable(prediction: NDArray[Any], reference: NDArray[Any]) -> None:
     """Refuse what is no pair of masks on one grid.
 
     Raises:

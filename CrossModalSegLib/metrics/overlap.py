@@ -64,10 +64,10 @@ def _common(prediction: Mask, reference: Mask) -> int:
     return int(np.count_nonzero(prediction & reference))
 
 
-def _ratio(numerator: int, denominator: int, undefined: str) -> float:
+def _ratio(numerator: int, denominator: np.integer | int, undefined: str) -> float:
     if denominator == 0:
         raise LabelError(
             f"The {undefined} is undefined; a mask with at least one voxel was expected.",
             hint="Decide what empty masks are worth before measuring.",
         )
-    return numerator / denominator
+    return numerator / int(denominator)

@@ -111,7 +111,8 @@ def _surface_points(mask: Mask, spacing: Distances, name: str) -> Distances:
     # Cropping is exact: beyond the bounding box lies background, as beyond the border.
     box = tuple(_extent(mask, axis) for axis in range(mask.ndim))
     corner = [side.start for side in box]
-    return (np.argwhere(surface_of(mask[box])) + corner) * spacing
+    points: Distances = (np.argwhere(surface_of(mask[box])) + corner) * spacing
+    return points
 
 
 def _extent(mask: Mask, axis: int) -> slice:

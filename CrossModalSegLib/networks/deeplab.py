@@ -9,6 +9,7 @@ have torchvision's names, so that ImageNet weights fit.
 from __future__ import annotations
 
 import pickle
+import struct
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -106,10 +107,8 @@ class ResNet50Encoder(nn.Module):
         Raises:
             InputFileError: The file cannot be read, or lacks weights of these layers.
         """
-        weights = {
-            name: value for name, value in _read_weights(path).items() if name.startswith("layer")
-        }
-        expected = {name for name in self.state_dict() if name.startswith("layer")}
+        weights = _of_layers(_read_weights(path))
+        expected = set(_of_layers(self.state_dict()))
         if set(weights) != expected:
             example = min(expected ^ set(weights))
             raise InputFileError(
@@ -136,12 +135,13 @@ class AtrousClassifier(nn.Module):
     def __init__(self, num_classes: int, level: int = -1) -> None:
         super().__init__()
         self.level = level
-        self.branches = nn.ModuleList(
+        branches = [
             nn.Conv2d(ResNet50Encoder.channels[level], num_classes, 3, padding=rate, dilation=rate)
             for rate in DILATIONS
-        )
-        for branch in self.branches:
+        ]
+        for branch in branches:
             nn.init.normal_(branch.weight, 0.0, 0.01)  # as AdaptSegNet
+        self.branches = nn.ModuleList(branches)
 
     def forward(self, features: Features) -> Logits:
         """Classify one level of the features."""
@@ -211,19 +211,35 @@ def _deconvolution(before: int, after: int) -> nn.Sequential:
     )
 
 
+def _of_layers(weights: dict[str, Any]) -> dict[str, Any]:
+    """Return the entries of layer1 to layer4, without batch norm's counters.
+
+    Files from before torch 0.4.1, torchvision's among them, have no counters.
+    """
+    return {
+        name: value
+        for name, value in weights.items()
+        if name.startswith("layer") and not name.endswith("num_batches_tracked")
+    }
+
+
 def _read_weights(path: Path) -> dict[str, Any]:
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
+    unreadable = (OSError, RuntimeError, EOFError, pickle.UnpicklingError, SafetensorError)
+    # What torch's restricted unpickler lets through from damaged files.
+    damaged = (ValueError, LookupError, struct.error)
     try:
         if path.suffix == ".safetensors":
             return load_file(path)
         weights = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError, SafetensorError) as error:
+    except (*unreadable, *damaged) as error:
+        reason = str(error).partition("\n")[0]
         raise InputFileError(
-            f"{path} could not be read as network weights: {str(error).splitlines()[0]}",
+            f"{path} could not be read as network weights: {reason}",
             hint="Give a .safetensors file, or a .pth that holds a state dictionary.",
         ) from error
-    if not isinstance(weights, dict):
+    if not isinstance(weights, dict) or not all(isinstance(name, str) for name in weights):
         raise InputFileError(f"{path} holds a {type(weights).__name__}, expected named weights.")
     return weights

@@ -7,9 +7,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from CrossModalSegLib.bundle.schema import BundleConfig, Provenance
+from CrossModalSegLib.bundle.schema import (
+    BundleConfig,
+    CohortReference,
+    Domain,
+    Modalities,
+    TrainingProvenance,
+    without_files,
+)
 from CrossModalSegLib.bundle.writing import write_bundle
 from CrossModalSegLib.core.config import to_dict
+from CrossModalSegLib.data.cohort import Cohort
 from CrossModalSegLib.training.session import TrainingSession
 
 SELECTION_RULE = (
@@ -36,35 +44,52 @@ def bundle_config(session: TrainingSession, run_config: Mapping[str, Any]) -> Bu
     """Describe the run's model."""
     inputs, method = session.inputs, session.engine.method
     source, target, task = inputs.source, inputs.target, inputs.task
-    cohorts = run_config["cohorts"]
-    is_supervised = cohorts["target"] is None
+    is_supervised = run_config["cohorts"]["target"] is None
     return BundleConfig(
         name=f"{task.name}_{source.modality.name}_{target.modality.name}_{run_config['method']}",
         title=f"{task.label} on {target.modality.label}, {method.title}",
         description=_describe(session, is_supervised=is_supervised),
         method=run_config["method"],
-        method_settings=to_dict(method.config),
+        method_settings=without_files(to_dict(method.config)),
         task=task,
-        source=source.modality,
-        target=target.modality,
+        modalities=Modalities(source=source.modality, target=target.modality),
         preprocessing=target.preprocessing,
         target_statistics=target.statistics,
-        provenance=Provenance(
-            source_hash=cohorts["source"]["hash"],
-            target_hash=(cohorts["target"] or cohorts["source"])["hash"],
-            seed=inputs.seed,
-            preset=run_config["preset"],
-            overrides=tuple(run_config["overrides"]),
-            iterations=session.engine.step_count,
-            chosen_iteration=session.best_step,
-            selection_rule=(
-                SELECTION_RULE if method.uses_target else SELECTION_RULE_WITHOUT_TARGET
-            ),
-            label_free_score=None if session.best is None else session.best.total,
-            saw_target_labels=is_supervised,
-            created=datetime.now(UTC).isoformat(timespec="seconds"),
-            versions=run_config["versions"],
-        ),
+        training=_provenance(session, run_config, is_supervised=is_supervised),
+        references=(method.reference,) if method.reference else (),
+    )
+
+
+def _provenance(
+    session: TrainingSession, run_config: Mapping[str, Any], *, is_supervised: bool
+) -> TrainingProvenance:
+    inputs, best = session.inputs, session.best
+    cohorts = [_reference("source", inputs.source)]
+    if not is_supervised:
+        cohorts.append(_reference("target", inputs.target))
+    uses_target = session.engine.method.uses_target
+    return TrainingProvenance(
+        preset=run_config["preset"],
+        overrides=tuple(run_config["overrides"]),
+        settings=run_config["settings"]["training"],
+        seed=inputs.seed,
+        iterations=session.engine.step_count,
+        chosen_iteration=session.best_step,
+        selection=SELECTION_RULE if uses_target else SELECTION_RULE_WITHOUT_TARGET,
+        selection_score=None if best is None else best.total,
+        cohorts=tuple(cohorts),
+        versions=run_config["versions"],
+        device=session.engine.fabric.device.type,
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+    )
+
+
+def _reference(domain: Domain, cohort: Cohort) -> CohortReference:
+    return CohortReference(
+        domain=domain,
+        dataset=cohort.record.dataset,
+        content_hash=cohort.content_hash,
+        num_cases=len(cohort.in_split("train")) + len(cohort.in_split("validation")),
     )
 
 

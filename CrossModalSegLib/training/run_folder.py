@@ -24,6 +24,8 @@ from CrossModalSegLib.core.events import CancelToken, Event
 
 RUN_VERSION = 1
 
+FOLDER_WAIT_SECONDS = 60.0
+
 Request = Literal["pause", "resume", "cancel"]
 
 
@@ -148,6 +150,28 @@ class RunFolder:
         except (psutil.Error, KeyError, ValueError):
             return None
         return lock if abs(started - lock.get("started", 0)) < 2 else None
+
+
+def is_first_process() -> bool:
+    """Tell whether this is the only process of the run, or the first of those torchrun started."""
+    return int(os.environ.get("RANK", "0")) == 0
+
+
+def open_or_create(path: Path, config: Mapping[str, Any]) -> RunFolder:
+    """Make a new run folder in the first process; wait for it in the others.
+
+    Raises:
+        OutputExistsError: There is something at `path` already.
+        RunError: The first process did not make the folder in time.
+    """
+    if is_first_process():
+        return RunFolder.create(path, config)
+    deadline = time.monotonic() + FOLDER_WAIT_SECONDS
+    while not (path / "config.json").is_file():
+        if time.monotonic() > deadline:
+            raise RunError(f"{path} was not made by the first process.", hint="See its messages.")
+        time.sleep(0.1)
+    return RunFolder.open(path)
 
 
 class Journal:

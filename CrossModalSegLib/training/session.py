@@ -19,7 +19,7 @@ from CrossModalSegLib.data.sampling import UnpairedSampler
 from CrossModalSegLib.training.checkpoints import load_checkpoint, save_checkpoint
 from CrossModalSegLib.training.engine import Engine
 from CrossModalSegLib.training.previews import draw_preview, preview_rows
-from CrossModalSegLib.training.run_folder import RunFolder, wait_while_paused
+from CrossModalSegLib.training.run_folder import Request, RunFolder, wait_while_paused
 from CrossModalSegLib.training.selection import LabelFreeScore, label_free_score
 from CrossModalSegLib.training.settings import TrainingSettings
 from CrossModalSegLib.training.slices import fixed_slices
@@ -117,19 +117,34 @@ class TrainingSession:
 
     def _obey(self) -> None:
         """Stop or wait if the control file, a signal or the caller asks for it."""
-        now = time.monotonic()
-        if not self.reporter.cancel.is_set() and now - self._last_poll < REQUEST_POLL_SECONDS:
-            return
-        self._last_poll = now
-        request = self.folder.read_request()
+        request = self._request()
         if request == "pause":
             self._save()
             self.reporter.stage("paused")
-            request = wait_while_paused(self.folder, self.reporter.cancel)
+            request = self._agree(wait_while_paused(self.folder, self.reporter.cancel))
             self._announce()
-        if request == "cancel" or self.reporter.cancel.is_set():
+        if request == "cancel":
             self._save()
             raise Cancelled
+
+    def _request(self) -> Request | None:
+        """Return what the run is asked to do; the same in all processes, at the same iteration."""
+        if self.reporter.cancel.is_set() and self.engine.fabric.world_size == 1:
+            return "cancel"
+        if self.engine.fabric.world_size > 1:
+            is_time = self.engine.step_count % self.settings.log_every == 0
+            return self._agree(self.folder.read_request()) if is_time else None
+        now = time.monotonic()
+        if now - self._last_poll < REQUEST_POLL_SECONDS:
+            return None
+        self._last_poll = now
+        return self.folder.read_request()
+
+    def _agree(self, request: Request | None) -> Request | None:
+        """Return the first process's request, a cancel by signal included."""
+        own: Request | None = "cancel" if self.reporter.cancel.is_set() else request
+        agreed: Request | None = self.engine.fabric.broadcast(own, src=0)
+        return agreed
 
     def _log(self, losses: Losses) -> None:
         """Add up the losses; write their means now and then."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,12 @@ from CrossModalSegLib.data.cohort import (
 from CrossModalSegLib.methods import build_method, method_class
 from CrossModalSegLib.training.engine import Engine
 from CrossModalSegLib.training.publish import publish_bundle
-from CrossModalSegLib.training.run_folder import Journal, RunFolder
+from CrossModalSegLib.training.run_folder import (
+    Journal,
+    RunFolder,
+    is_first_process,
+    open_or_create,
+)
 from CrossModalSegLib.training.session import RunInputs, TrainingSession
 from CrossModalSegLib.training.settings import load_preset, preset_from_dict, preset_to_dict
 
@@ -56,7 +62,7 @@ def train(request: RunRequest, reporter: Reporter) -> Path:
     """
     source, target, task = _open_cohorts(request)
     preset = load_preset(request.method, request.preset, task, request.overrides)
-    folder = RunFolder.create(
+    folder = open_or_create(
         request.run,
         {
             "method": request.method,
@@ -90,21 +96,30 @@ def resume(run: Path, reporter: Reporter, device: str = "auto") -> Path:
 
 def _run(folder: RunFolder, reporter: Reporter, *, device: str, is_resumed: bool) -> Path:
     config = folder.read_config()
-    with folder.locked():
-        journal = Journal(folder.journal_file)
-        reporter.add_sink(journal)
-        try:
-            folder.clear_request()
-            session = _open_session(folder, config, reporter, device)
-            if is_resumed:
-                session.resume()
-            session.run()
-            bundle = publish_bundle(session, config)
-            reporter.done([bundle], _summary(session))
-        finally:
-            reporter.remove_sink(journal)
-            journal.close()
-    return bundle
+    if not is_first_process():  # its work is the first one's; only that one speaks and writes
+        quiet = Reporter(cancel=reporter.cancel)
+        _train_session(folder, config, quiet, device=device, is_resumed=is_resumed)
+        return folder.bundle
+    with (
+        folder.locked(),
+        closing(Journal(folder.journal_file)) as journal,
+        reporter.also_to(journal),
+    ):
+        folder.clear_request()
+        session = _train_session(folder, config, reporter, device=device, is_resumed=is_resumed)
+        publish_bundle(session, config)
+        reporter.done([folder.bundle], _summary(session))
+    return folder.bundle
+
+
+def _train_session(
+    folder: RunFolder, config: dict[str, Any], reporter: Reporter, *, device: str, is_resumed: bool
+) -> TrainingSession:
+    session = _open_session(folder, config, reporter, device)
+    if is_resumed:
+        session.resume()
+    session.run()
+    return session
 
 
 def _open_session(

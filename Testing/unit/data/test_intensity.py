@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from CrossModalSegLib.core.config import from_dict, to_dict
@@ -52,6 +52,7 @@ def test_the_empty_surroundings_of_a_stripped_brain_do_not_count() -> None:
 
 
 @settings(deadline=None, max_examples=50)
+@example(values=[0.0, 9e-39, -5.0])
 @given(
     values=st.lists(st.floats(-1e4, 1e4, width=32), min_size=2, max_size=40).filter(
         lambda v: len(set(v)) > 1

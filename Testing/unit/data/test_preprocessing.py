@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from CrossModalSegLib.core.geometry import affine_from
 from CrossModalSegLib.core.modalities import MODALITIES
 from CrossModalSegLib.core.tasks import TASKS, Slicing
 from CrossModalSegLib.core.volume import Volume
+from CrossModalSegLib.data.intensity import IntensityRule
 from CrossModalSegLib.data.preprocessing import (
     Preprocessing,
     default_preprocessing,
@@ -27,11 +29,11 @@ from CrossModalSegLib.data.preprocessing import (
     restore_map,
     restore_probabilities,
 )
-from CrossModalSegLib.data.intensity import IntensityRule
 
 NUM_CLASSES = 4
 SLICINGS: tuple[Slicing, ...] = ("axial", "coronal", "sagittal")
 MR = IntensityRule(kind="robust_zscore")
+TILT = Rotation.from_euler("xyz", [10, -20, 15], degrees=True).as_matrix()
 SIGNED_PERMUTATIONS = [
     np.eye(3)[:, order] * signs
     for order in itertools.permutations(range(3))
@@ -50,30 +52,54 @@ def one_hot(labels: np.ndarray) -> np.ndarray:
     return np.stack([labels == value for value in range(NUM_CLASSES)], axis=1).astype(np.float32)
 
 
+def scaled_spacing_mm(
+    grid: Volume, slicing: Slicing, factors: tuple[float, float]
+) -> tuple[float, float]:
+    """Return the slices' own distances of rows and columns, times the factors."""
+    native = prepared_affine(grid, settings_of(slicing, (8, 8)))
+    columns_mm, rows_mm, _ = np.linalg.norm(native[:3, :3], axis=0)
+    return float(rows_mm * factors[0]), float(columns_mm * factors[1])
+
+
 def centroid_ras(array_kji: np.ndarray, affine_ras: np.ndarray) -> np.ndarray:
     index_kji = np.argwhere(array_kji).mean(axis=0)
     return np.asarray(affine_ras @ [*index_kji[::-1], 1])[:3]
 
 
+class Placement(NamedTuple):
+    """Plain numbers of a grid: strategies must not call the library, whose checks are random."""
+
+    directions: np.ndarray
+    spacing_mm: tuple[float, float, float]
+    shape: tuple[int, int, int]
+
+    @property
+    def grid(self) -> Volume:
+        affine_ras = affine_from(self.spacing_mm, self.directions, (-10, 20, 30))
+        return Volume(np.zeros(self.shape, np.uint8), affine_ras)
+
+
 @st.composite
-def grids(draw: st.DrawFn, smallest: int = 1) -> Volume:
-    """Draw empty volumes of any orientation, obliqueness, size and spacing."""
+def placements(draw: st.DrawFn, smallest: int = 1) -> Placement:
+    """Draw any orientation, obliqueness, size and spacing."""
     directions = draw(st.sampled_from(SIGNED_PERMUTATIONS))
     tilt = draw(st.tuples(*[st.sampled_from([0.0, 7.0, -20.0, 45.0, 90.0])] * 3))
-    tilted = Rotation.from_euler("xyz", tilt, degrees=True).as_matrix() @ directions
-    spacing_mm = draw(st.tuples(*[st.sampled_from([0.6, 1.0, 1.3, 8.0])] * 3))
-    shape = draw(st.tuples(*[st.integers(smallest, 20)] * 3))
-    return Volume(np.zeros(shape, np.uint8), affine_from(spacing_mm, tilted, (-10, 20, 30)))
+    return Placement(
+        Rotation.from_euler("xyz", tilt, degrees=True).as_matrix() @ directions,
+        draw(st.tuples(*[st.sampled_from([0.6, 1.0, 1.3, 8.0])] * 3)),
+        draw(st.tuples(*[st.integers(smallest, 20)] * 3)),
+    )
 
 
 slicings = st.sampled_from(SLICINGS)
 
 
 @settings(deadline=None, max_examples=150)
-@given(grid=grids(), slicing=slicings, seed=st.integers(0, 99), margin=st.integers(0, 5))
+@given(placement=placements(), slicing=slicings, seed=st.integers(0, 99), margin=st.integers(0, 5))
 def test_an_identity_network_returns_the_volume_exactly(
-    grid: Volume, slicing: Slicing, seed: int, margin: int
+    placement: Placement, slicing: Slicing, seed: int, margin: int
 ) -> None:
+    grid = placement.grid
     labels = np.random.default_rng(seed).integers(0, NUM_CLASSES, grid.shape_kji, dtype=np.uint8)
     volume = grid.with_array(labels)
     rules = settings_of(slicing, (20 + margin, 20 + margin // 2))
@@ -84,8 +110,11 @@ def test_an_identity_network_returns_the_volume_exactly(
 
 
 @settings(deadline=None, max_examples=60)
-@given(grid=grids(), slicing=slicings, seed=st.integers(0, 99))
-def test_intensities_come_back_where_they_were(grid: Volume, slicing: Slicing, seed: int) -> None:
+@given(placement=placements(), slicing=slicings, seed=st.integers(0, 99))
+def test_intensities_come_back_where_they_were(
+    placement: Placement, slicing: Slicing, seed: int
+) -> None:
+    grid = placement.grid
     image = np.random.default_rng(seed).normal(size=grid.shape_kji).astype(np.float32)
     image.flat[0], image.flat[-1] = -9, 9
     if image.size < 3:
@@ -101,27 +130,36 @@ def test_intensities_come_back_where_they_were(grid: Volume, slicing: Slicing, s
 
 @settings(deadline=None, max_examples=80)
 @given(
-    grid=grids(smallest=6),
+    placement=placements(smallest=6),
     slicing=slicings,
     factors=st.tuples(*[st.floats(0.5, 2.5)] * 2),
     data=st.data(),
 )
 def test_resampled_structures_come_back_within_half_a_voxel(
-    grid: Volume, slicing: Slicing, factors: tuple[float, float], data: st.DataObject
+    placement: Placement, slicing: Slicing, factors: tuple[float, float], data: st.DataObject
 ) -> None:
+    grid = placement.grid
     labels = np.zeros(grid.shape_kji, np.uint8)
     axis = data.draw(st.integers(0, 2))
     edge = data.draw(st.integers(2, labels.shape[axis] - 3))
     np.moveaxis(labels, axis, 0)[edge:] = 1  # a half space: its surface must stay
-    native = settings_of(slicing, (20, 20))
-    columns_mm, rows_mm, _ = np.linalg.norm(prepared_affine(grid, native)[:3, :3], axis=0)
-    spacing_mm = float(rows_mm * factors[0]), float(columns_mm * factors[1])
-    rules = settings_of(slicing, (60, 60), spacing_mm)
+    rules = settings_of(slicing, (60, 60), scaled_spacing_mm(grid, slicing, factors))
     slices = prepare_labels(grid.with_array(labels), rules)
     restored = restore_probabilities(one_hot(slices), grid, rules).array_kji
     moved = np.abs(restored.sum(axis=axis, dtype=int) - labels.sum(axis=axis, dtype=int))
-    coarsest_voxels = max(1.0, *factors)
-    assert moved.max() <= np.ceil(coarsest_voxels / 2)
+    assert moved.max() <= np.ceil(max(1.0, *factors) / 2)
+
+
+@settings(deadline=None, max_examples=60)
+@given(placement=placements(), slicing=slicings, factors=st.tuples(*[st.floats(0.4, 9.0)] * 2))
+def test_nothing_is_lost_at_the_border_of_the_volume(
+    placement: Placement, slicing: Slicing, factors: tuple[float, float]
+) -> None:
+    grid = placement.grid
+    full = grid.with_array(np.full(grid.shape_kji, 3, np.uint8))
+    rules = settings_of(slicing, (54, 55), scaled_spacing_mm(grid, slicing, factors))
+    restored = restore_probabilities(one_hot(prepare_labels(full, rules)), grid, rules)
+    assert (restored.array_kji == 3).all()
 
 
 @pytest.mark.parametrize(
@@ -143,18 +181,28 @@ def test_slices_are_seen_as_radiologists_see_them(
 
 
 @pytest.mark.parametrize("slicing", SLICINGS)
+def test_prepared_slices_have_the_spacing_and_size_that_was_asked_for(slicing: Slicing) -> None:
+    directions = TILT @ SIGNED_PERMUTATIONS[29]
+    image = np.random.default_rng(0).normal(size=(30, 31, 32))
+    volume = Volume(image, affine_from((0.9, 0.7, 2.2), directions, (5, -6, 7)))
+    rules = settings_of(slicing, (20, 33), (1.5, 1.1))
+    columns_mm, rows_mm, _ = np.linalg.norm(prepared_affine(volume, rules)[:3, :3], axis=0)
+    assert (rows_mm, columns_mm) == pytest.approx((1.5, 1.1))
+    assert prepare_image(volume, rules).shape[1:] == (20, 33)
+
+
+@pytest.mark.parametrize("slicing", SLICINGS)
 @pytest.mark.parametrize("spacing_mm", [None, (0.5, 0.4), (1.5, 1.1)])
 def test_a_structure_stays_where_it_is_in_the_patient(
     slicing: Slicing, spacing_mm: tuple[float, float] | None
 ) -> None:
-    tilt = Rotation.from_euler("xyz", [10, -20, 15], degrees=True).as_matrix()
-    affine_ras = affine_from((0.9, 0.8, 1.1), tilt @ SIGNED_PERMUTATIONS[29], (5, -6, 7))
+    affine_ras = affine_from((0.9, 0.8, 1.1), TILT @ SIGNED_PERMUTATIONS[29], (5, -6, 7))
     labels = np.zeros((30, 31, 32), np.uint8)
     labels[5:11, 18:25, 7:14] = 2
     volume, rules = Volume(labels, affine_ras), settings_of(slicing, (70, 81), spacing_mm)
     slices = prepare_labels(volume, rules)
     found = centroid_ras(slices == 2, prepared_affine(volume, rules))
-    tolerance_mm = 1e-9 if spacing_mm is None else 0.4  # half a voxel
+    tolerance_mm = {None: 1e-9, (0.5, 0.4): 0.25, (1.5, 1.1): 0.75}[spacing_mm]
     np.testing.assert_allclose(found, centroid_ras(labels == 2, affine_ras), atol=tolerance_mm)
 
 
@@ -210,13 +258,13 @@ def test_a_constant_image_is_refused() -> None:
         prepare_image(Volume(np.ones((2, 3, 4)), np.eye(4)), settings_of("axial", (8, 8)))
 
 
-def test_settings_survive_json() -> None:
-    for spacing_mm in (None, (1.5, 1.25)):
-        rules = default_preprocessing(
-            TASKS["cardiac"], MODALITIES["ct"], matrix=(64, 80), spacing_mm=spacing_mm
-        )
-        text = json.dumps(to_dict(rules))
-        assert from_dict(Preprocessing, json.loads(text), "preprocessing") == rules
+@pytest.mark.parametrize("spacing_mm", [None, (1.5, 1.25)])
+def test_settings_survive_json(spacing_mm: tuple[float, float] | None) -> None:
+    rules = default_preprocessing(
+        TASKS["cardiac"], MODALITIES["ct"], matrix=(64, 80), spacing_mm=spacing_mm
+    )
+    text = json.dumps(to_dict(rules))
+    assert from_dict(Preprocessing, json.loads(text), "preprocessing") == rules
     assert rules.slicing == "coronal"
 
 

@@ -22,21 +22,27 @@ def plane_map(rows: AxisMap, columns: AxisMap) -> PlaneMap:
 def test_halving_the_spacing_interpolates_between_centres() -> None:
     axis = AxisMap(size_in=3, size_out=4, start=0.0, step=0.5)
     expected = [[1, 0, 0], [0.5, 0.5, 0], [0, 1, 0], [0, 0.5, 0.5]]
-    np.testing.assert_allclose(axis.weights, expected)
+    np.testing.assert_allclose(axis.weights, np.array(expected))
 
 
 def test_the_input_ends_half_a_voxel_beyond_its_outer_centres() -> None:
     axis = AxisMap(size_in=2, size_out=5, start=-0.8, step=0.6)  # -0.8 -0.2 0.4 1.0 1.6
     assert axis.covered.tolist() == [False, True, True, True, False]
     expected = [[0, 0], [1, 0], [0.6, 0.4], [0, 1], [0, 0]]
-    np.testing.assert_allclose(axis.weights, expected, atol=1e-7)
+    np.testing.assert_allclose(axis.weights, np.array(expected), atol=1e-7)
+
+
+def test_coarse_outputs_reach_the_outer_voxels_of_the_input() -> None:
+    axis = AxisMap(size_in=6, size_out=4, start=-1.25, step=2.5)  # -1.25 1.25 3.75 6.25
+    assert axis.covered.all()
+    assert not AxisMap(size_in=6, size_out=4, start=-1.3, step=2.5).covered[0]
 
 
 @pytest.mark.parametrize(("size_in", "size_out"), [(4, 6), (6, 4), (5, 4), (4, 5), (1, 7), (7, 1)])
 def test_without_resampling_the_shift_is_whole(size_in: int, size_out: int) -> None:
     axis = centred_axis_map(size_in, size_out, 1.0)
     assert axis.is_shift
-    assert axis.inverse.is_shift
+    assert axis.way_back.is_shift
     assert abs(axis.start + (size_out - 1) / 2 - (size_in - 1) / 2) <= 0.5
 
 
@@ -64,10 +70,19 @@ def test_weights_keep_constants(size_in: int, size_out: int, step: float) -> Non
 
 @settings(deadline=None)
 @given(size_in=sizes, size_out=sizes, step=steps)
-def test_the_inverse_leads_back(size_in: int, size_out: int, step: float) -> None:
+def test_the_way_back_leads_to_where_one_came_from(
+    size_in: int, size_out: int, step: float
+) -> None:
     axis = centred_axis_map(size_in, size_out, step)
-    there_and_back = axis.start + axis.step * (axis.inverse.start + axis.inverse.step * 3)
-    assert there_and_back == pytest.approx(3, abs=1e-9)
+    output_index = axis.way_back.start + axis.way_back.step * 3 + axis.seen.start
+    assert axis.start + axis.step * output_index == pytest.approx(3, abs=1e-9)
+
+
+@settings(deadline=None)
+@given(size_in=sizes, step=steps)
+def test_every_voxel_within_the_field_of_view_is_seen_again(size_in: int, step: float) -> None:
+    wide_enough = int(size_in / step) + 2
+    assert centred_axis_map(size_in, wide_enough, step).way_back.covered.all()
 
 
 @pytest.mark.parametrize("step", [0.37, 0.8, 1.0])

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,6 +15,7 @@ import psutil
 import pytest
 import torch
 
+import CrossModalSegLib
 from CrossModalSegLib.core.errors import (
     Cancelled,
     CohortError,
@@ -25,9 +28,14 @@ from CrossModalSegLib.training.checkpoints import load_checkpoint
 from CrossModalSegLib.training.run_folder import RunFolder, read_journal
 from CrossModalSegLib.training.train import RunRequest, resume, train
 
+RequestMaker = Callable[..., RunRequest]
+"""Takes a method, the name of the run's folder, and further overrides."""
+
 
 @pytest.fixture
-def request_for(cohorts: dict[str, Path], tiny_settings: tuple[str, ...], tmp_path: Path):  # type: ignore[no-untyped-def]
+def request_for(
+    cohorts: dict[str, Path], tiny_settings: tuple[str, ...], tmp_path: Path
+) -> RequestMaker:
     """Return a maker of run requests on the tiny cohorts."""
 
     def make(method: str, name: str = "run", *more: str) -> RunRequest:
@@ -57,7 +65,9 @@ def states_are_equal(first: object, second: object) -> bool:
 
 
 @pytest.mark.parametrize("method", ["source_only_augmented", "supervised", "dsan"])
-def test_a_run_leaves_journal_checkpoints_previews_and_bundle(request_for, method: str) -> None:  # type: ignore[no-untyped-def]
+def test_a_run_leaves_journal_checkpoints_previews_and_bundle(
+    request_for: RequestMaker, method: str
+) -> None:
     request = request_for(method)
     events: list[Event] = []
     bundle = train(request, Reporter(sinks=[events.append]))
@@ -73,7 +83,7 @@ def test_a_run_leaves_journal_checkpoints_previews_and_bundle(request_for, metho
     assert any("label_free_score" in values for values in losses)
 
 
-def test_stopping_and_resuming_ends_at_the_same_bits(request_for) -> None:  # type: ignore[no-untyped-def]
+def test_stopping_and_resuming_ends_at_the_same_bits(request_for: RequestMaker) -> None:
     """N steps = k steps + stop + resume + N - k steps, on the CPU."""
     whole, parts = request_for("dsan", "whole"), request_for("dsan", "parts")
     train(whole, silent_reporter())
@@ -92,7 +102,7 @@ def test_stopping_and_resuming_ends_at_the_same_bits(request_for) -> None:  # ty
         assert states_are_equal(*states), name
 
 
-def test_a_run_that_was_killed_resumes_to_the_same_bits(request_for) -> None:  # type: ignore[no-untyped-def]
+def test_a_run_that_was_killed_resumes_to_the_same_bits(request_for: RequestMaker) -> None:
     """The same with kill -9 in the middle of a step of a real process."""
     changes = ("method.iterations=40", "training.checkpoint_every=3", "training.preview_every=99")
     whole = request_for("source_only_augmented", "whole", *changes)
@@ -123,12 +133,14 @@ def test_a_run_that_was_killed_resumes_to_the_same_bits(request_for) -> None:  #
     assert states_are_equal(*states)
 
 
-def test_the_target_labels_are_never_needed(request_for, cohorts: dict[str, Path]) -> None:  # type: ignore[no-untyped-def]
+def test_the_target_labels_are_never_needed(
+    request_for: RequestMaker, cohorts: dict[str, Path]
+) -> None:
     assert not list(cohorts["target"].rglob("label.npy"))
     train(request_for("dsan"), silent_reporter())
 
 
-def test_an_existing_run_is_not_overwritten(request_for) -> None:  # type: ignore[no-untyped-def]
+def test_an_existing_run_is_not_overwritten(request_for: RequestMaker) -> None:
     request = request_for("source_only")
     train(request, silent_reporter())
     before = (request.run / "journal.jsonl").read_bytes()
@@ -137,26 +149,30 @@ def test_an_existing_run_is_not_overwritten(request_for) -> None:  # type: ignor
     assert (request.run / "journal.jsonl").read_bytes() == before
 
 
-def test_a_source_without_labels_is_refused(request_for, cohorts: dict[str, Path]) -> None:  # type: ignore[no-untyped-def]
+def test_a_source_without_labels_is_refused(
+    request_for: RequestMaker, cohorts: dict[str, Path]
+) -> None:
     swapped = replace(request_for("dsan"), source=cohorts["target"], target=cohorts["source"])
     with pytest.raises(CohortError, match="labels"):
         train(swapped, silent_reporter())
     assert not swapped.run.exists()
 
 
-def test_one_subject_in_both_domains_is_refused(request_for, cohorts: dict[str, Path]) -> None:  # type: ignore[no-untyped-def]
+def test_one_subject_in_both_domains_is_refused(
+    request_for: RequestMaker, cohorts: dict[str, Path]
+) -> None:
     same = replace(request_for("dsan"), target=cohorts["source"])
     with pytest.raises(LeakageError):
         train(same, silent_reporter())
     assert not same.run.exists()
 
 
-def test_an_adaptation_without_target_is_refused(request_for) -> None:  # type: ignore[no-untyped-def]
+def test_an_adaptation_without_target_is_refused(request_for: RequestMaker) -> None:
     with pytest.raises(RunError, match="--target"):
         train(replace(request_for("dsan"), target=None), silent_reporter())
 
 
-def test_two_processes_do_not_train_in_one_folder(request_for) -> None:  # type: ignore[no-untyped-def]
+def test_two_processes_do_not_train_in_one_folder(request_for: RequestMaker) -> None:
     request = request_for("source_only")
     train(request, silent_reporter())
     folder = RunFolder.open(request.run)
@@ -164,7 +180,7 @@ def test_two_processes_do_not_train_in_one_folder(request_for) -> None:  # type:
         resume(request.run, silent_reporter())
 
 
-def test_a_changed_cohort_stops_a_resume(request_for) -> None:  # type: ignore[no-untyped-def]
+def test_a_changed_cohort_stops_a_resume(request_for: RequestMaker) -> None:
     request = request_for("source_only")
     train(request, silent_reporter())
     config = request.run / "config.json"
@@ -175,7 +191,7 @@ def test_a_changed_cohort_stops_a_resume(request_for) -> None:  # type: ignore[n
         resume(request.run, silent_reporter())
 
 
-def test_a_cancel_in_the_control_file_is_obeyed(request_for) -> None:  # type: ignore[no-untyped-def]
+def test_a_cancel_in_the_control_file_is_obeyed(request_for: RequestMaker) -> None:
     request = request_for("source_only", "run", "method.iterations=100000")
     folder = RunFolder(request.run)
 
@@ -188,7 +204,43 @@ def test_a_cancel_in_the_control_file_is_obeyed(request_for) -> None:  # type: i
     assert folder.last_checkpoint.is_file()
 
 
-def test_a_loss_that_is_not_a_number_stops_the_run(request_for) -> None:  # type: ignore[no-untyped-def]
+def test_a_loss_that_is_not_a_number_stops_the_run(request_for: RequestMaker) -> None:
     request = request_for("source_only", "run", "method.learning_rate=1e30")
     with pytest.raises(RunError, match="not a number"):
         train(request, silent_reporter())
+
+
+def test_two_processes_stay_in_step(request_for: RequestMaker, tmp_path: Path) -> None:
+    """Gradients are averaged: both processes end with the same weights, drawn from other slices."""
+    request = request_for("dsan", "run", "training.checkpoint_every=6")
+    program = tmp_path / "train_in_two.py"
+    program.write_text(
+        "import os, pathlib, sys, torch\n"
+        "torch.set_num_threads(1)\n"
+        "from CrossModalSegLib.core.events import silent_reporter\n"
+        "from CrossModalSegLib.training import train as training\n"
+        "sessions, run = [], training.TrainingSession.run\n"
+        "training.TrainingSession.run = lambda self: (sessions.append(self), run(self))[1]\n"
+        "paths = [pathlib.Path(path) for path in sys.argv[1:5]]\n"
+        "training.train(training.RunRequest(method='dsan', preset='quick', source=paths[0],\n"
+        "    target=paths[1], run=paths[2], overrides=tuple(sys.argv[5:]), device='cpu'),\n"
+        "    silent_reporter())\n"
+        "weights = {n: w.state_dict() for n, w in sessions[0].engine.networks.items()}\n"
+        "torch.save(weights, paths[3] / f\"rank{os.environ['RANK']}.pt\")\n",
+        encoding="utf-8",
+    )
+    launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    arguments = [request.source, request.target, request.run, tmp_path, *request.overrides]
+    subprocess.run(
+        [sys.executable, *launcher, program, *arguments],
+        check=True,
+        capture_output=True,
+        timeout=300,
+        env={**os.environ, "PYTHONPATH": str(Path(CrossModalSegLib.__file__).parents[1])},
+    )
+    first, second = (torch.load(tmp_path / f"rank{rank}.pt", weights_only=True) for rank in (0, 1))
+    assert states_are_equal(first, second)
+    ranks = load_checkpoint(RunFolder(request.run).last_checkpoint)["ranks"]
+    assert len(ranks) == 2
+    assert not states_are_equal(ranks[0]["sampler"], ranks[1]["sampler"])
+    assert (request.run / "bundle" / "configs" / "config.json").is_file()

@@ -1,0 +1,1 @@
+"""Between Slicer's MRML scene and the library: volumes, segmentations and views, without Qt."""

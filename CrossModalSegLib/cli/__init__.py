@@ -1,0 +1,1 @@
+"""The command line: one dataclass with `run` per command, and displays of its events."""

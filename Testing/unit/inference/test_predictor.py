@@ -1,0 +1,207 @@
+"""A network that returns its input returns the volume exactly, whatever its grid."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy.spatial.transform import Rotation
+
+from CrossModalSegLib.bundle.reading import Bundle
+from CrossModalSegLib.bundle.schema import BundleConfig, PostProcessing
+from CrossModalSegLib.core.errors import Cancelled, DeviceError, InputFileError, MismatchError
+from CrossModalSegLib.core.events import Event, Reporter
+from CrossModalSegLib.core.geometry import affine_from, reorient
+from CrossModalSegLib.core.volume import Volume
+from CrossModalSegLib.inference.predictor import Predictor, require_match
+from CrossModalSegLib.methods.base import Method
+
+VolumeMaker = Callable[..., Volume]
+
+CODES = [
+    "".join(letters)
+    for axes in itertools.permutations(("RL", "AP", "SI"))
+    for letters in itertools.product(*axes)
+]
+
+BATCH_SIZE = 4
+
+
+def assert_exact(predictor: Predictor, volume: Volume, reporter: Reporter | None = None) -> None:
+    result = predictor.segment(volume, reporter)
+    assert result.labels.array_kji.dtype == np.uint8
+    assert np.array_equal(result.labels.array_kji, volume.array_kji)
+    assert np.array_equal(result.labels.affine_ras, volume.affine_ras)
+
+
+@pytest.mark.parametrize("depth", [1, 2, BATCH_SIZE, BATCH_SIZE + 1, 2 * BATCH_SIZE + 1])
+@pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
+def test_every_slice_is_predicted(
+    method: Method, config: BundleConfig, make_volume: VolumeMaker, depth: int, precision: str
+) -> None:
+    predictor = Predictor(method, config, device="cpu", precision=precision, batch_size=BATCH_SIZE)
+    assert_exact(predictor, make_volume((9, depth, 11)))  # coronal slices lie along j
+
+
+@pytest.mark.parametrize("code", CODES)
+def test_every_orientation_comes_back_as_it_was(
+    method: Method, config: BundleConfig, make_volume: VolumeMaker, code: str
+) -> None:
+    predictor = Predictor(method, config, device="cpu", batch_size=BATCH_SIZE)
+    assert_exact(predictor, reorient(make_volume((7, 5, 9)), code))
+
+
+@pytest.mark.parametrize("slicing", ["axial", "coronal", "sagittal"])
+@pytest.mark.parametrize("tilt_degrees", [3.0, 30.0, 45.0, 80.0, 170.0])
+def test_oblique_and_anisotropic_volumes_come_back_as_they_were(
+    method: Method,
+    config: BundleConfig,
+    make_volume: VolumeMaker,
+    slicing: Any,
+    tilt_degrees: float,
+) -> None:
+    turn = Rotation.from_euler("xyz", [tilt_degrees, -20, 10], degrees=True).as_matrix()
+    volume = make_volume((6, 11, 13), affine_from((0.6, 0.6, 8.0), turn, (-10.0, 20.0, 30.0)))
+    settings = replace(config.preprocessing, slicing=slicing)
+    assert_exact(Predictor(method, replace(config, preprocessing=settings), device="cpu"), volume)
+
+
+def test_what_lies_outside_the_models_field_of_view_is_background(
+    method: Method, config: BundleConfig, make_volume: VolumeMaker
+) -> None:
+    volume = make_volume((30, 3, 10))
+    labels = Predictor(method, config, device="cpu").segment(volume).labels.array_kji
+    assert np.array_equal(labels[3:-3], volume.array_kji[3:-3])
+    assert not labels[:3].any()
+    assert not labels[-3:].any()
+
+
+def test_resampled_slices_come_back_to_the_volumes_grid(
+    method: Method, config: BundleConfig
+) -> None:
+    array = np.zeros((20, 2, 20), np.float32)
+    array[5:15, :, 4:10] = 3.0
+    volume = Volume(array, np.diag([1.0, 4.0, 1.0, 1.0]))
+    settings = replace(config.preprocessing, spacing_mm=(1.5, 1.5))
+    predictor = Predictor(method, replace(config, preprocessing=settings), device="cpu")
+    labels = predictor.segment(volume).labels.array_kji
+    inner = labels[6:14, :, 5:9]
+    assert (inner == 3).all()
+    assert not labels[:4].any()
+    assert np.array_equal(labels[0:20, 0], labels[0:20, 1])
+
+
+def test_volumes_are_measured_in_millilitres(
+    method: Method, config: BundleConfig, make_volume: VolumeMaker
+) -> None:
+    volume = make_volume((8, 6, 5))
+    result = Predictor(method, config, device="cpu").segment(volume)
+    expected_ml = int((volume.array_kji == 1).sum()) * 3.0 / 1000
+    assert result.volumes_ml["MYO"] == pytest.approx(expected_ml)
+    assert set(result.volumes_ml) == {"MYO", "LAC", "LVC", "AA"}
+    assert result.seconds > 0
+    assert result.device == "cpu"
+    assert result.warnings == ()
+    assert result.probabilities is None
+
+
+def test_probabilities_lie_on_the_volumes_grid_and_sum_to_one(
+    method: Method, config: BundleConfig, make_volume: VolumeMaker
+) -> None:
+    volume = make_volume((30, 3, 10))
+    predictor = Predictor(method, config, device="cpu", batch_size=2)
+    result = predictor.segment(volume, with_probabilities=True)
+    assert result.probabilities is not None
+    assert list(result.probabilities) == ["background", "MYO", "LAC", "LVC", "AA"]
+    stack = np.stack([part.array_kji for part in result.probabilities.values()])
+    np.testing.assert_allclose(stack.sum(axis=0), 1.0, atol=1e-5)
+    assert np.array_equal(stack.argmax(axis=0), result.labels.array_kji)
+    assert np.array_equal(result.probabilities["AA"].affine_ras, volume.affine_ras)
+
+
+def test_a_loaded_bundle_predicts_like_its_method(bundle: Bundle, make_volume: VolumeMaker) -> None:
+    volume = make_volume((8, 6, 5))
+    for given in (bundle, bundle.path, str(bundle.path)):
+        predictor = Predictor.from_bundle(given, device="cpu")
+        predictor.warm_up()
+        assert_exact(predictor, volume)
+
+
+def test_progress_reaches_the_last_slice(
+    method: Method, config: BundleConfig, make_volume: VolumeMaker
+) -> None:
+    events: list[Event] = []
+    predictor = Predictor(method, config, device="cpu", batch_size=4)
+    assert_exact(predictor, make_volume((5, 9, 5)), Reporter(sinks=[events.append]))
+    assert [(e["event"], e["stage"]) for e in events[:2]] == [
+        ("stage", "slices"),
+        ("progress", "slices"),
+    ]
+    assert [(e["done"], e["total"]) for e in events[1:]] == [(4, 9), (8, 9), (9, 9)]
+
+
+def test_it_stops_between_batches_when_asked_to(
+    method: Method, config: BundleConfig, make_volume: VolumeMaker
+) -> None:
+    seen: list[Event] = []
+    reporter = Reporter(sinks=[seen.append])
+
+    def cancel_soon(event: Event) -> None:
+        if event["event"] == "progress":
+            reporter.cancel.set()
+
+    reporter.add_sink(cancel_soon)
+    predictor = Predictor(method, config, device="cpu", batch_size=2)
+    with pytest.raises(Cancelled):
+        predictor.segment(make_volume((5, 9, 5)), reporter)
+    assert [e["done"] for e in seen if e["event"] == "progress"] == [2]
+
+
+def test_an_empty_result_is_warned_of(method: Method, config: BundleConfig) -> None:
+    array = np.zeros((5, 5, 5), np.float32)
+    array[0, 0, 0] = 0.1
+    events: list[Event] = []
+    reporter = Reporter(sinks=[events.append])
+    result = Predictor(method, config, device="cpu").segment(Volume(array, np.eye(4)), reporter)
+    assert [notice.kind for notice in result.warnings] == ["nothing_found"]
+    warning = next(event for event in events if event["event"] == "warning")
+    assert "none of its structures" in warning["message"]
+    assert "Myocardium" in warning["hint"]
+
+
+def test_post_processing_is_the_bundles(method: Method, config: BundleConfig) -> None:
+    array = np.zeros((6, 6, 6), np.float32)
+    array[0, 0, 0] = array[3:5, 3:5, 3:5] = 2.0
+    volume = Volume(array, np.eye(4))
+    cleaning = replace(config, post_processing=PostProcessing(largest_component=True))
+    kept = Predictor(method, cleaning, device="cpu").segment(volume).labels.array_kji
+    assert int((kept == 2).sum()) == 8
+    assert_exact(Predictor(method, config, device="cpu"), volume)
+
+
+def test_images_that_cannot_be_segmented_are_refused(method: Method, config: BundleConfig) -> None:
+    predictor = Predictor(method, config, device="cpu")
+    for value in (1.0, np.nan):
+        with pytest.raises(InputFileError):
+            predictor.segment(Volume(np.full((3, 3, 3), value, np.float32), np.eye(4)))
+
+
+def test_a_device_that_is_not_there_is_an_error(
+    method: Method, config: BundleConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    with pytest.raises(DeviceError, match="'cuda' was asked for"):
+        Predictor(method, config, device="cuda")
+
+
+def test_another_task_or_modality_than_the_bundles_is_refused(config: BundleConfig) -> None:
+    require_match(config)
+    require_match(config, task="cardiac", modality="mr_bssfp")
+    with pytest.raises(MismatchError, match="for the task 'cardiac', not for 'abdomen'"):
+        require_match(config, task="abdomen")
+    with pytest.raises(MismatchError, match=r"bSSFP MR images \('mr_bssfp'\), not for 'ct'"):
+        require_match(config, modality="ct")
