@@ -24,6 +24,7 @@ from CrossModalSegLib.core.errors import (
 from CrossModalSegLib.core.events import Reporter, silent_reporter
 from CrossModalSegLib.core.geometry import require_same_grid
 from CrossModalSegLib.core.modalities import Modality
+from CrossModalSegLib.core.paths import volume_suffix
 from CrossModalSegLib.core.tasks import Task
 from CrossModalSegLib.core.volume import Volume
 from CrossModalSegLib.data.adapters.case_files import CaseFiles, Split
@@ -49,6 +50,7 @@ from CrossModalSegLib.data.preprocessing import (
     prepare_labels,
     prepared_affine,
 )
+from CrossModalSegLib.data.segmentation_files import read_segmentation
 from CrossModalSegLib.data.splits import SplitRule, split_cases
 from CrossModalSegLib.data.statistics import (
     IntensitySample,
@@ -280,6 +282,8 @@ def _read(files: CaseFiles, settings: CohortSettings) -> tuple[Volume, Volume | 
     image = read_image(files.image)
     if files.label is None:
         return image, None
+    if volume_suffix(files.label) == ".seg.nrrd":  # Slicer crops what it saves
+        return image, read_segmentation(files.label, settings.task, grid=image)
     labels = read_labels(files.label, task=settings.task, value_map=settings.value_map)
     require_same_grid(image, labels, str(files.image), str(files.label))
     return image, image.with_array(labels.array_kji)  # not even a rounding error apart

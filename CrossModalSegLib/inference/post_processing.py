@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -24,7 +26,8 @@ def keep_largest_components(labels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     from scipy import ndimage
 
     kept = np.zeros_like(labels)
-    for value, box in enumerate(ndimage.find_objects(labels), start=1):
+    boxes: Sequence[tuple[slice, ...] | None] = ndimage.find_objects(labels)
+    for value, box in enumerate(boxes, start=1):
         if box is None:
             continue
         parts, _ = ndimage.label(labels[box] == value)

@@ -29,9 +29,7 @@ losses, the polynomial decay. Checked against: no released code.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from functools import partial
-from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -46,19 +44,17 @@ from CrossModalSegLib.core.tensors import (
     Scalar,
     UnpairedBatch,
 )
-from CrossModalSegLib.data.augmentation import AppearanceAugmentation
-from CrossModalSegLib.losses.gan import AdversarialKind, AdversarialLoss
-from CrossModalSegLib.losses.segmentation import ClassWeights, cross_entropy_dice
+from CrossModalSegLib.losses.gan import AdversarialLoss
+from CrossModalSegLib.losses.segmentation import cross_entropy_dice
 from CrossModalSegLib.methods.base import (
     Method,
-    MethodConfig,
     Stage,
     Update,
     detached,
     frozen,
     polynomial_decay,
 )
-from CrossModalSegLib.networks.backbones import PAPER_BACKBONE, Backbone
+from CrossModalSegLib.methods.dsan_config import DSANConfig
 from CrossModalSegLib.networks.discriminators import PatchDiscriminator
 
 Levels = tuple[Logits, Logits]
@@ -66,76 +62,6 @@ Levels = tuple[Logits, Logits]
 
 Critics = tuple[nn.Module, nn.Module]
 """Critics of the two levels."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class DSANConfig(MethodConfig):
-    """Settings of DSAN. Defaults are the paper's, at the place named, or our reading of it."""
-
-    iterations: int = 20_000
-    """Sec. IV.A.2: 2e4 for the cardiac data, 6e4 for BraTS."""
-    backbone: Backbone = PAPER_BACKBONE
-    """Sec. III.D."""
-    critic_width: int = 64
-    """Channels of a critic's first convolution; not given."""
-
-    lambda_rec: float = 1.0
-    """Weight of L_rec, Eqs. 5 and 6 (Sec. III.A.2)."""
-    lambda_adv: float = 0.01
-    """Weight of L_adv, Eqs. 5 and 6 (Sec. III.A.2)."""
-    lambda_gen: float = 1.0
-    """Weight of L_gen, Eq. 12."""
-    lambda_seg: float = 1.0
-    """Weight of L_seg, Eq. 12."""
-    lambda_secadv: float = 0.1
-    """Weight of L_adv^sec, Eq. 12."""
-    lambda_low: float = 0.1
-    """Weight of the lower level C_2, D_p2; not given, SIFA's value."""
-
-    adversarial: AdversarialKind = "least_squares"
-    """Form of the adversarial losses; Eqs. 1, 2, 9 and 10 are the cross-entropy form."""
-    class_weights: ClassWeights = "inverse_frequency"
-    """Definition of the "weighted" cross-entropy of Eqs. 7 and 8; not given."""
-    critic_p_input: Literal["probabilities", "logits"] = "probabilities"
-    """What D_p sees; not given."""
-    segmentation_reaches_decoders: bool = False
-    """Whether gradients of Eqs. 8 and 10 reach U_s and U_t; SIFA: no, SynSeg-Net: yes."""
-
-    lr_segment: float = 2e-4
-    """Adam rate of E, C_1, C_2 (Sec. IV.A.2)."""
-    lr_decoders: float = 1e-3
-    """Adam rate of U_s, U_t (Sec. IV.A.2)."""
-    lr_image_critics: float = 1e-4
-    """Adam rate of D_s, D_t (Sec. IV.A.2)."""
-    lr_semantic_critics: float = 5e-5
-    """Adam rate of D_p1, D_p2 (Sec. IV.A.2)."""
-    betas: tuple[float, float] = (0.9, 0.999)
-    """Adam's; not given."""
-    decay_power: float = 0.0
-    """Power of the polynomial decay over the second half; 0: none (the paper names none)."""
-
-    target_generation: bool = True
-    """Table IV: L_gen^t (U_t, D_t)."""
-    translated_segmentation: bool = True
-    """Table IV: L_seg^{s->t}."""
-    source_generation: bool = True
-    """Table IV: L_gen^s (U_s, D_s)."""
-    source_segmentation: bool = True
-    """Table IV: L_seg^s."""
-    semantic_adversarial: bool = True
-    """Table IV: L_adv^sec."""
-
-    shared_decoders: bool = False
-    """Table V: one decoder for both domains."""
-    shared_encoder: bool = True
-    """Table V, False: translation has an encoder of its own."""
-    shared_critics: bool = True
-    """Table V, False: D_p for real images, others for generated images."""
-
-    warm_up_iterations: int = 0
-    """Ours: iterations before L_adv^sec sets in; 0 in the paper."""
-    appearance: AppearanceAugmentation = field(default_factory=AppearanceAugmentation)
-    """Ours: change of x_s and x_st before they are segmented (not before translation)."""
 
 
 class DSAN(Method):

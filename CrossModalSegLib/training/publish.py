@@ -13,6 +13,7 @@ from CrossModalSegLib.bundle.schema import (
     Domain,
     Modalities,
     TrainingProvenance,
+    default_bundle_name,
     without_files,
 )
 from CrossModalSegLib.bundle.writing import write_bundle
@@ -44,15 +45,16 @@ def bundle_config(session: TrainingSession, run_config: Mapping[str, Any]) -> Bu
     """Describe the run's model."""
     inputs, method = session.inputs, session.engine.method
     source, target, task = inputs.source, inputs.target, inputs.task
+    modalities = Modalities(source=source.modality, target=target.modality)
     is_supervised = run_config["cohorts"]["target"] is None
     return BundleConfig(
-        name=f"{task.name}_{source.modality.name}_{target.modality.name}_{run_config['method']}",
+        name=default_bundle_name(run_config["method"], task, modalities),
         title=f"{task.label} on {target.modality.label}, {method.title}",
         description=_describe(session, is_supervised=is_supervised),
         method=run_config["method"],
         method_settings=without_files(to_dict(method.config)),
         task=task,
-        modalities=Modalities(source=source.modality, target=target.modality),
+        modalities=modalities,
         preprocessing=target.preprocessing,
         target_statistics=target.statistics,
         training=_provenance(session, run_config, is_supervised=is_supervised),

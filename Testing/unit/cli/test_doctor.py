@@ -1,3 +1,5 @@
+"""What the machine has and what is missing."""
+
 from __future__ import annotations
 
 import importlib.metadata

@@ -1,3 +1,5 @@
+"""Scores from the command line."""
+
 from __future__ import annotations
 
 import csv
@@ -17,7 +19,7 @@ from CrossModalSegLib.evaluation.provenance import read_provenance
 
 
 @pytest.fixture
-def folders(tmp_path: Path) -> dict[str, Path]:
+def folders(tmp_path: Path) -> dict[str, Any]:
     """Write a reference of two voxels of each class and a prediction that has one of them."""
     reference = np.zeros((1, 4, 2), np.uint8)
     reference[0] = np.arange(1, 5)[:, np.newaxis]
@@ -34,7 +36,7 @@ def folders(tmp_path: Path) -> dict[str, Path]:
 
 
 def test_scores_are_written_and_summarised(
-    folders: dict[str, Path], reporter: Reporter, heard: Any
+    folders: dict[str, Any], reporter: Reporter, heard: Any
 ) -> None:
     Evaluate(task="cardiac", empty="worst", **folders).run(reporter)
     records = json.loads((folders["output"] / "scores.json").read_text())
@@ -49,13 +51,13 @@ def test_scores_are_written_and_summarised(
     assert heard.summary["scores"][0]["Dice (%)"] == "66.7 ± 0.0"
 
 
-def test_the_method_can_be_named(folders: dict[str, Path], reporter: Reporter) -> None:
+def test_the_method_can_be_named(folders: dict[str, Any], reporter: Reporter) -> None:
     Evaluate(task="cardiac", method="dsan", **folders).run(reporter)
     records = json.loads((folders["output"] / "scores.json").read_text())
     assert {record["method"] for record in records} == {"dsan"}
 
 
-def test_scores_are_replaced_on_demand_only(folders: dict[str, Path], reporter: Reporter) -> None:
+def test_scores_are_replaced_on_demand_only(folders: dict[str, Any], reporter: Reporter) -> None:
     Evaluate(task="cardiac", **folders).run(reporter)
     with pytest.raises(OutputExistsError):
         Evaluate(task="cardiac", **folders).run(reporter)

@@ -1,3 +1,5 @@
+"""Command lines, exit codes, and what help costs."""
+
 from __future__ import annotations
 
 import json

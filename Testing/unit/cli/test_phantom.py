@@ -1,3 +1,5 @@
+"""Phantoms from the command line."""
+
 from __future__ import annotations
 
 import hashlib
@@ -15,7 +17,7 @@ from CrossModalSegLib.data.phantoms.cardiac import CARDIAC_PHANTOM_VERSION
 
 
 def phantom(output: Path, **options: Any) -> Phantom:
-    tiny = {"matrix": (12, 8, 12), "spacing": (16.0, 16.0, 16.0)}
+    tiny = {"matrix": (12, 8, 12), "spacing": (6.0, 6.0, 6.0)}
     return Phantom(
         **{"kind": "cardiac", "modality": "ct", "subjects": 2, "output": output, **tiny, **options}
     )

@@ -1,3 +1,5 @@
+"""Cohorts from the command line."""
+
 from __future__ import annotations
 
 from pathlib import Path

@@ -1,3 +1,5 @@
+"""Runs that some other process trains."""
+
 from __future__ import annotations
 
 import json

@@ -1,3 +1,5 @@
+"""Ways to ask a command to stop."""
+
 from __future__ import annotations
 
 import os

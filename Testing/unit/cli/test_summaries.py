@@ -1,3 +1,5 @@
+"""Summaries as people read them."""
+
 from __future__ import annotations
 
 import io

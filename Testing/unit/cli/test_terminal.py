@@ -1,3 +1,5 @@
+"""Events as people see them."""
+
 from __future__ import annotations
 
 import io

@@ -1,3 +1,5 @@
+"""Options of training, and what becomes of an earlier run."""
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -31,7 +33,7 @@ def test_a_resumed_run_keeps_its_settings(tmp_path: Path, reporter: Reporter) ->
 
 
 def test_what_is_no_run_cannot_be_resumed(tmp_path: Path, reporter: Reporter) -> None:
-    with pytest.raises(RunError, match="no config.json"):
+    with pytest.raises(RunError, match="not a run folder"):
         Train(run_folder=tmp_path, resume=True).run(reporter)
 
 

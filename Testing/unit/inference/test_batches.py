@@ -83,8 +83,11 @@ def test_a_gpu_without_memory_gives_way_to_the_cpu(
     method: Method, monkeypatch: pytest.MonkeyPatch, notices: list[Notice]
 ) -> None:
     place = type(method).to
+    moved_to: list[str] = []
 
     def full_gpu(self: Method, *args: object, **options: object) -> Method:
+        if "device" in options:
+            moved_to.append(str(options["device"]))
         if str(options.get("device")) == "cuda":
             raise OUT_OF_MEMORY[0]
         return place(self, *args, **options)  # type: ignore[call-overload, no-any-return]
@@ -97,6 +100,7 @@ def test_a_gpu_without_memory_gives_way_to_the_cpu(
     predicted = np.concatenate(list(runner.run(SLICES, notices.append)))
     assert len(predicted) == len(SLICES)
     assert runner.device.type == "cpu"
+    assert moved_to == ["cuda", "cpu"]
     assert "going on with the CPU" in notices[0].message
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import NoReturn
 
 import numpy as np
 import pytest
@@ -17,6 +19,7 @@ from CrossModalSegLib.core.errors import (
     InputFileError,
     MismatchError,
     OutputExistsError,
+    StorageError,
 )
 from CrossModalSegLib.core.events import Event, Reporter, silent_reporter
 from CrossModalSegLib.core.volume import Volume
@@ -188,6 +191,26 @@ def test_cancelling_keeps_what_is_finished_and_leaves_no_halves(
     with pytest.raises(Cancelled):
         segment_files(bundle, [tmp_path / "in"], tmp_path / "out", CPU, reporter)
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a.json", "a.nii.gz"]
+
+
+@pytest.mark.parametrize("suffix", [".nii.gz", ".seg.nrrd"])
+def test_a_full_disk_leaves_no_halves(
+    tmp_path: Path,
+    bundle: Bundle,
+    write_cases: Callable[..., dict[str, Volume]],
+    monkeypatch: pytest.MonkeyPatch,
+    suffix: str,
+) -> None:
+    write_cases("in/a.nii.gz")
+
+    def fail(_: int) -> NoReturn:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", fail)
+    options = SegmentOptions(device="cpu", suffix=suffix)
+    with pytest.raises(StorageError, match="disk is full"):
+        segment(bundle, [tmp_path / "in"], tmp_path / "out", options)
+    assert list((tmp_path / "out").iterdir()) == []
 
 
 @pytest.mark.parametrize(

@@ -70,6 +70,21 @@ def test_oblique_and_anisotropic_volumes_come_back_as_they_were(
     assert_exact(Predictor(method, replace(config, preprocessing=settings), device="cpu"), volume)
 
 
+@pytest.mark.parametrize("kind", [np.uint8, np.int16, np.int32, np.float64])
+@pytest.mark.parametrize("shape_kji", [(1, 1, 3), (23, 1, 1), (24, 3, 24), (13, 2, 17)])
+def test_voxels_of_any_type_and_odd_sizes_come_back_as_they_were(
+    method: Method,
+    config: BundleConfig,
+    make_volume: VolumeMaker,
+    kind: type[np.generic],
+    shape_kji: tuple[int, int, int],
+) -> None:
+    volume = make_volume(shape_kji)
+    assert_exact(
+        Predictor(method, config, device="cpu"), volume.with_array(volume.array_kji.astype(kind))
+    )
+
+
 def test_what_lies_outside_the_models_field_of_view_is_background(
     method: Method, config: BundleConfig, make_volume: VolumeMaker
 ) -> None:

@@ -24,7 +24,7 @@ class RecordingUpdate:
         """Step one optimizer on a loss."""
         before = copy.deepcopy(self.method.state_dict())
         self.method.zero_grad(set_to_none=True)
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         self.gradients[optimizer] = gradients_of(self.method)
         self.stage.optimizers[optimizer].step()
         self.graded[optimizer] = {network_of(name) for name in self.gradients[optimizer]}

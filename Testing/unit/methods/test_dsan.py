@@ -11,7 +11,8 @@ import torch
 import torch.nn.functional as F
 
 from CrossModalSegLib.core.tensors import UnpairedBatch
-from CrossModalSegLib.methods.dsan import DSAN, DSANConfig
+from CrossModalSegLib.methods.dsan import DSAN
+from CrossModalSegLib.methods.dsan_config import DSANConfig
 from CrossModalSegLib.networks.backbones import Backbone
 
 TINY = DSANConfig(
@@ -82,6 +83,7 @@ def by_hand(m: DSAN, batch: UnpairedBatch) -> dict[str, dict[str, torch.Tensor]]
         dice = (2 * (p * truth).sum((0, 2, 3)) + 1) / ((p + truth).sum((0, 2, 3)) + 1)
         return cross_entropy + 1 - dice[1:].mean()
 
+    assert m.decoder_s is not None
     x_st, x_ts = m.decoder_t(m.encoder(x_s)), m.decoder_s(m.encoder(x_t))
     rec = (m.decoder_t(m.encoder(x_t)) - x_t).abs().mean()
     rec = rec + (m.decoder_s(m.encoder(x_s)) - x_s).abs().mean()

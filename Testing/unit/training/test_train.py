@@ -230,9 +230,9 @@ def test_two_processes_stay_in_step(request_for: RequestMaker, tmp_path: Path) -
         encoding="utf-8",
     )
     launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
-    arguments = [request.source, request.target, request.run, tmp_path, *request.overrides]
+    paths = [str(path) for path in (request.source, request.target, request.run, tmp_path)]
     subprocess.run(
-        [sys.executable, *launcher, program, *arguments],
+        [sys.executable, *launcher, str(program), *paths, *request.overrides],
         check=True,
         capture_output=True,
         timeout=300,
