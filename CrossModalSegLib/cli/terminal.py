@@ -149,7 +149,8 @@ class LineDisplay(TerminalDisplay):
             self._finished.add(name)
         if is_first_end or self._clock() - self._last_line >= SECONDS_BETWEEN_LINES:
             count = f"{done}" if total is None else f"{done}/{total}"
-            self._line(f"{name} {count}{_remaining(event)}{self._metrics}")
+            remaining = _remaining(event)
+            self._line(f"{name} {count}{remaining and ', '}{remaining}{self._metrics}")
             self._metrics = ""
 
     def metrics(self, event: Event) -> None:
@@ -174,7 +175,7 @@ class BarDisplay(TerminalDisplay):
             console=output,
         )
         self._tasks: dict[str, TaskID] = {}
-        self._numbers = Text("", "dim")
+        self._numbers = Text("", "dim", no_wrap=True, overflow="ellipsis")
         self._live = Live(
             Group(self._bars, self._numbers),
             console=output,
@@ -237,7 +238,7 @@ def _remaining(event: Mapping[str, Any]) -> str:
     eta = event["eta_seconds"]
     if eta is None or event["done"] == event["total"]:
         return ""
-    return f", {phrase_seconds(eta)} left"
+    return f"{phrase_seconds(eta)} left"
 
 
 def _metrics_line(event: Event) -> str:

@@ -167,6 +167,8 @@ def storage_errors(path: Path | str) -> Iterator[None]:
 def suggestion(name: str, known: Iterable[str]) -> str:
     """Return a hint that names the closest known name, or all of them."""
     names = list(known)
+    if not names:
+        return "There are none yet."
     close = difflib.get_close_matches(name, names, n=1)
     listed = f"Choose one of: {', '.join(names)}."
     return f"Did you mean {close[0]!r}? {listed}" if close else listed

@@ -1,7 +1,7 @@
 """DSAN: deep symmetric adaptation network, translating both ways around one shared encoder.
 
 X. Han, L. Qi, Q. Yu, Z. Zhou, Y. Zheng, Y. Shi, Y. Gao, "Deep Symmetric Adaptation Network for
-Cross-Modality Medical Image Segmentation", IEEE TMI 2022, https://doi.org/10.1109/TMI.2021.3105046
+Cross-Modality Medical Image Segmentation", IEEE TMI 2022, https://arxiv.org/abs/2101.06853
 
 =============  ======================  =======================================================
 Paper          Code                    Meaning
@@ -68,7 +68,7 @@ class DSAN(Method):
     """Bidirectional feature alignment by two symmetric translators, with semantic mining."""
 
     title = "DSAN"
-    reference = "Han et al., IEEE TMI 2022, https://doi.org/10.1109/TMI.2021.3105046"
+    reference = "Han et al., IEEE TMI 2022, https://arxiv.org/abs/2101.06853"
     config_class = DSANConfig
     config: DSANConfig
 

@@ -21,6 +21,9 @@ from CrossModalSegLib.networks.unet import (
     UNetImageDecoder,
 )
 
+SIZE_RANGES = {"width": (1, 1024), "levels": (2, 12), "in_channels": (1, 16)}
+"""Sizes beyond these are a mistake, or an attack on the memory by a foreign bundle."""
+
 BackboneName = Literal["deeplab_resnet50", "unet"]
 
 
@@ -46,13 +49,13 @@ class Backbone:
         """Refuse sizes that no network has.
 
         Raises:
-            ConfigError: A size is too small, or weights are given for the U-Net.
+            ConfigError: A size is out of range, or weights are given for the U-Net.
         """
-        if self.width < 1 or self.levels < 2 or self.in_channels < 1:
-            raise ConfigError(
-                f"Backbone width {self.width}, levels {self.levels}, in_channels "
-                f"{self.in_channels}: expected at least 1, 2 and 1."
-            )
+        for name, (least, most) in SIZE_RANGES.items():
+            if not least <= getattr(self, name) <= most:
+                raise ConfigError(
+                    f"backbone.{name} is {getattr(self, name)}, expected {least} to {most}."
+                )
         if self.pretrained and self.name != "deeplab_resnet50":
             raise ConfigError("Only deeplab_resnet50 takes pretrained weights.")
 
