@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from CrossModalSegLib.cli.command import JobCommand
 from CrossModalSegLib.core.config import read_json, write_json
 from CrossModalSegLib.core.errors import OutputExistsError
 from CrossModalSegLib.core.events import Event, Reporter
@@ -70,7 +71,7 @@ class DemoFolder:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Demo:
+class Demo(JobCommand):
     """Adapt a cardiac segmenter from CT to MR on phantoms, score it and show it in Slicer's views.
 
     Everything is made on this computer; nothing is downloaded. A demo that was interrupted goes on
@@ -79,12 +80,6 @@ class Demo:
 
     output: Path = Path("demo-output")
     """Folder for all that the demo makes."""
-    seed: int = 0
-    """Another seed makes other subjects and other trainings."""
-    device: Literal["auto", "cuda", "mps", "cpu"] = "auto"
-    """Where to compute."""
-    overwrite: bool = False
-    """Throw away what an earlier demo left in the output folder."""
 
     def run(self, reporter: Reporter) -> None:
         """Run the demo.

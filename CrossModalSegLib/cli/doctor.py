@@ -31,6 +31,7 @@ PACKAGES = {
     "nilearn": ">=0.11",
     "numpy": ">=2.0",
     "pandas": ">=2.2",
+    "psutil": ">=6.0",
     "rich": ">=13.9",
     "safetensors": ">=0.5",
     "scipy": ">=1.14",

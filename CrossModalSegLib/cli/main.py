@@ -17,7 +17,6 @@ import tyro
 from CrossModalSegLib import __version__
 from CrossModalSegLib.cli.command import (
     Command,
-    JobCommand,
     NegativeAnswer,
     UnexpectedError,
     UsageError,
@@ -145,14 +144,6 @@ def _leave_standard_output() -> None:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Demo(Demo, JobCommand):
-    pass
-
-
-_Demo.__doc__ = Demo.__doc__
-
-
 @dataclass(frozen=True)
 class _Group:
     """Commands of a command."""
@@ -162,7 +153,7 @@ class _Group:
 
 
 COMMANDS: dict[str, type[Command] | _Group] = {
-    "demo": _Demo,
+    "demo": Demo,
     "doctor": Doctor,
     "phantom": Phantom,
     "prepare": Prepare,

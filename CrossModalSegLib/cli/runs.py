@@ -141,7 +141,9 @@ def _row(run: RunFolder) -> dict[str, Any]:
     if run.lock_holder() is not None:
         state = "paused" if run.read_request() == "pause" else "running"
     else:
-        state = {"done": "finished", "error": "failed"}.get(ending, "stopped")
+        state = {"done": "finished", "error": "failed", "cancelled": "cancelled"}.get(
+            ending, "stopped"
+        )
     return {
         "run": str(run.path),
         "method": config["method"],

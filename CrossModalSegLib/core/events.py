@@ -73,9 +73,9 @@ class Reporter:
         finally:
             self._sinks.remove(sink)
 
-    def stage(self, name: str, total: int | None = None) -> None:
-        """Announce that a stage of `total` steps begins."""
-        self._stage_began[name] = (self._clock(), 0)
+    def stage(self, name: str, total: int | None = None, *, done: int = 0) -> None:
+        """Announce that a stage of `total` steps begins, or goes on after `done` of them."""
+        self._stage_began[name] = (self._clock(), done)
         self._send("stage", stage=name, total=total)
 
     def progress(self, stage: str, done: int, total: int | None) -> None:

@@ -113,7 +113,8 @@ class TrainingSession:
     def _announce(self) -> None:
         for stage in self.engine.stages:
             self.reporter.stage(stage.name, stage.iterations)
-        self.reporter.stage("train", self.engine.total_steps)
+        done = self.engine.step_count
+        self.reporter.stage("train", self.engine.total_steps, done=done)
 
     def _obey(self) -> None:
         """Stop or wait if the control file, a signal or the caller asks for it."""

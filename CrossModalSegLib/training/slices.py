@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from CrossModalSegLib.core.errors import CohortError
 from CrossModalSegLib.core.tensors import Images, Labels
@@ -27,11 +28,12 @@ class ValidationSlices:
 
     x_s: Images
     y_s: Labels
-    x_t: Images | None
-    shown: tuple[Images, Images]
-    """x_s and x_t of the preview pictures."""
+    x_t: Tensor | None
+    """Images, as many as there are."""
+    shown: tuple[Tensor, Tensor]
+    """x_s and x_t of the preview pictures; Images, fewer."""
 
-    def preview(self, device: torch.device) -> tuple[Images, Images]:
+    def preview(self, device: torch.device) -> tuple[Tensor, Tensor]:
         """Return the slices of the preview pictures on a device."""
         x_s, x_t = self.shown
         return x_s.to(device), x_t.to(device)
@@ -62,7 +64,7 @@ def _validation_cases(cohort: Cohort) -> list[CohortCase]:
     return cases[:MAX_CASES]
 
 
-def _slices(cases: list[CohortCase], read: Read) -> torch.Tensor:
+def _slices(cases: list[CohortCase], read: Read) -> Tensor:
     """Return slices from the middle four fifths of each case, shape (slices, height, width)."""
     chosen: list[NDArray[np.generic]] = []
     for case in cases:
@@ -75,6 +77,7 @@ def _slices(cases: list[CohortCase], read: Read) -> torch.Tensor:
     return torch.from_numpy(np.concatenate(chosen))
 
 
-def _spread(images: Images) -> Images:
+def _spread(images: Tensor) -> Tensor:
+    """Return a few of the images, evenly spread."""
     rows = np.unique(np.linspace(0, len(images) - 1, PREVIEW_COLUMNS).astype(int))
     return images[torch.from_numpy(rows)]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import importlib.metadata
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import torch
 
 from CrossModalSegLib import __version__
 from CrossModalSegLib.core.config import to_dict
-from CrossModalSegLib.core.errors import MismatchError, RunError
+from CrossModalSegLib.core.errors import Cancelled, CrossModalSegError, MismatchError, RunError
 from CrossModalSegLib.core.events import Reporter
 from CrossModalSegLib.core.tasks import Task, task_from_dict, task_to_dict
 from CrossModalSegLib.data.cohort import (
@@ -106,10 +107,24 @@ def _run(folder: RunFolder, reporter: Reporter, *, device: str, is_resumed: bool
         reporter.also_to(journal),
     ):
         folder.clear_request()
-        session = _train_session(folder, config, reporter, device=device, is_resumed=is_resumed)
+        with _ends_told(journal, reporter.job):
+            session = _train_session(folder, config, reporter, device=device, is_resumed=is_resumed)
         publish_bundle(session, config)
         reporter.done([folder.bundle], _summary(session))
     return folder.bundle
+
+
+@contextmanager
+def _ends_told(journal: Journal, job: str) -> Iterator[None]:
+    """Write into the journal why a run did not finish; to others its command tells that."""
+    try:
+        yield
+    except Cancelled:
+        Reporter(job, [journal]).cancelled()
+        raise
+    except CrossModalSegError as error:
+        Reporter(job, [journal]).error(error)
+        raise
 
 
 def _train_session(
