@@ -276,12 +276,14 @@ class _Progress:
         self.reporter = reporter
         self.steps = Reporter(job=reporter.job, sinks=[self._relay], cancel=reporter.cancel)
         """For the steps: the whole is not done when one of its trainings is."""
+        self._step = ""
         self._done_percent = 0.0
         self._share_percent = 0.0
         reporter.stage("demo", 100)
 
     def begin(self, step: str) -> None:
         """Enter a step; the one before is done."""
+        self._step = step
         self._done_percent += self._share_percent
         self._share_percent = EFFORT[step]
         self._show(self._done_percent)
@@ -293,8 +295,9 @@ class _Progress:
     def _relay(self, event: Event) -> None:
         if event["event"] == "done":
             return
-        self.reporter.relay(event)
-        if event["event"] == "progress" and event["stage"] == "train" and event["total"]:
+        is_training = event.get("stage") == "train"
+        self.reporter.relay({**event, "stage": f"train {self._step}"} if is_training else event)
+        if is_training and event["event"] == "progress" and event["total"]:
             self._show(self._done_percent + self._share_percent * event["done"] / event["total"])
 
     def _show(self, percent: float) -> None:

@@ -7,6 +7,7 @@ The only file that imports Lightning Fabric. The method decides what is updated 
 from __future__ import annotations
 
 import copy
+import logging
 import os
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, ExitStack
@@ -207,6 +208,7 @@ def launch_fabric(settings: TrainingSettings, device: str) -> Fabric:
     precision = settings.precision
     if precision == "auto":
         precision = choose_precision(accelerator)
+    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # its chat is not ours
     fabric = Fabric(
         accelerator=accelerator,
         devices=local_size,
