@@ -15,6 +15,7 @@ from CrossModalSegLib.core.tasks import TASKS
 from CrossModalSegLib.data.segmentation_files import read_segmentation
 from CrossModalSegLib.data.volume_files import read_image
 from CrossModalSegLib.training import train as training
+from CrossModalSegLib.training.settings import load_preset
 
 TINY = (
     "method.iterations=4",
@@ -31,7 +32,6 @@ TINY = (
 @pytest.fixture
 def tiny_demo(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Demo:
     """Return a demo with few subjects and few iterations; the rest is as users get it."""
-    load_preset = training.load_preset
     monkeypatch.setattr(
         training, "load_preset", lambda m, p, t, o: load_preset(m, p, t, (*o, *TINY))
     )
