@@ -26,7 +26,7 @@ def save_checkpoint(path: Path, state: Mapping[str, Any]) -> None:
             torch.save({"v": CHECKPOINT_VERSION, **state}, temporary)
         except RuntimeError as error:  # torch's zip writer hides the OSError of a full disk
             raise StorageError(
-                f"{path} could not be written: {str(error).splitlines()[0]}",
+                f"{path} could not be written: {_first_line(error)}.",
                 hint="Free some space on that disk and resume the run.",
             ) from error
 
@@ -44,11 +44,16 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
         )
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, EOFError, pickle.UnpicklingError, ValueError) as error:
+    except (RuntimeError, EOFError, OSError, pickle.UnpicklingError, ValueError) as error:
         raise RunError(
-            f"{path} is damaged: {str(error).splitlines()[0]}",
+            f"{path} is damaged: {_first_line(error)}.",
             hint="Start the run again in a new folder.",
         ) from error
     if not isinstance(state, dict) or state.get("v") != CHECKPOINT_VERSION:
         raise RunError(f"{path} was written by another version of the program.")
     return state
+
+
+def _first_line(error: BaseException) -> str:
+    lines = str(error).splitlines() or [type(error).__name__]
+    return lines[0].rstrip(".")

@@ -40,7 +40,7 @@ def test_runs_are_found_and_their_states_told(
     tmp_path: Path, reporter: Reporter, heard: Any
 ) -> None:
     make_run(tmp_path / "finished", "done")
-    make_run(tmp_path / "group" / "stopped", "cancelled")
+    make_run(tmp_path / "group" / "cancelled", "cancelled")
     make_run(tmp_path / "killed")
     (tmp_path / "foreign").mkdir()
     (tmp_path / "foreign" / "config.json").write_text('{"v": 1, "editor": true}')
@@ -48,7 +48,7 @@ def test_runs_are_found_and_their_states_told(
         ListRuns(folder=tmp_path).run(reporter)
     assert states(heard) == {
         "finished": "finished",
-        "stopped": "stopped",
+        "cancelled": "cancelled",
         "killed": "stopped",
         "running": "running",
     }
