@@ -25,7 +25,7 @@ METHODS_SHOWN = ("source_only", "source_only_augmented", "dsan", "supervised")
 PRESET = "quick"
 
 TRAINING_SUBJECTS = 20
-TEST_SUBJECTS = 8
+TEST_SUBJECTS = 12
 MATRIX, SPACING_MM = (64, 64), (3.0, 3.0)
 """Of the slices that the networks see."""
 
@@ -33,9 +33,9 @@ SHOWN_CASES = 3
 
 EFFORT = {
     "data": 4,
-    "source_only": 8,
+    "source_only": 10,
     "source_only_augmented": 12,
-    "dsan": 60,
+    "dsan": 58,
     "supervised": 8,
     "results": 8,
 }
