@@ -30,6 +30,11 @@ from CrossModalSegLib.core.volume import Volume
 from CrossModalSegLib.data.adapters.case_files import CaseFiles, Split
 from CrossModalSegLib.data.case_ids import safe_case_id
 from CrossModalSegLib.data.cohort import Cohort
+from CrossModalSegLib.data.cohort_problems import (
+    combine_problems,
+    find_double_images,
+    warn_of_missing_classes,
+)
 from CrossModalSegLib.data.cohort_record import (
     CASES_FOLDER,
     COHORT_FILE,
@@ -150,7 +155,7 @@ def prepare_cohort(
             statistics=_describe(prepared),
             cases=tuple(item.case for item in prepared),
         )
-        _warn_of_missing_classes(record, reporter)
+        warn_of_missing_classes(record, reporter)
         write_json(folder / COHORT_FILE, to_dict(record))
     return Cohort.open(output)
 
@@ -201,43 +206,12 @@ def _prepare_cases(
         except _CaseProblem as error:
             named = f"Case {case.id!r}: {error.message}"
             problems.append(type(error)(named, hint=error.hint))
-    problems += _find_double_images([item.case for item in prepared], reporter)
+    problems += find_double_images([item.case for item in prepared], reporter)
     if len(problems) == 1:
         raise problems[0]
     if problems:
-        raise _combined(problems, len(cases))
+        raise combine_problems(problems, len(cases))
     return prepared
-
-
-def _combined(problems: Sequence[CrossModalSegError], count: int) -> CrossModalSegError:
-    kinds = {type(problem) for problem in problems}
-    kind = kinds.pop() if len(kinds) == 1 else CohortError
-    messages = "\n- ".join(problem.message for problem in problems)
-    hints = " ".join(dict.fromkeys(problem.hint for problem in problems if problem.hint))
-    return kind(
-        f"{len(problems)} problems in {count} cases; nothing was written:\n- {messages}\n",
-        hint=f"{hints} Or leave these cases out.".strip(),
-    )
-
-
-def _find_double_images(cases: Sequence[CohortCase], reporter: Reporter) -> list[CohortError]:
-    first_of: dict[str, CohortCase] = {}
-    problems = []
-    for case in cases:
-        first = first_of.setdefault(case.content_hash, case)
-        if first is case:
-            continue
-        message = f"Cases {first.id!r} and {case.id!r} hold the same image"
-        if first.subject == case.subject:
-            reporter.warning("double_image", f"{message}.", "Leave one of them out.")
-            continue
-        problems.append(
-            CohortError(
-                f"{message} under different subjects, {first.subject!r} and {case.subject!r}.",
-                hint="Leave one of them out: a subject must not be in two splits.",
-            )
-        )
-    return problems
 
 
 def _prepare_case(
@@ -318,16 +292,3 @@ def _describe(prepared: Sequence[_Prepared]) -> Any:
         sum(item.case.shape[0] for item in prepared),
         counts or None,
     )
-
-
-def _warn_of_missing_classes(record: CohortRecord, reporter: Reporter) -> None:
-    counts = record.statistics.class_voxels
-    if counts is None:
-        return
-    for entry in record.task.classes:
-        if counts[entry.value] == 0:
-            reporter.warning(
-                "missing_class",
-                f"No case holds {entry.label} (class {entry.value}).",
-                "Check the label maps and the task; a model cannot learn this structure from them.",
-            )
