@@ -46,4 +46,4 @@ def test_a_cropped_segmentation_gives_the_same_cohort_as_a_label_map(tmp_path: P
         cohort = prepare_cohort([case], settings, tmp_path / f"cohort {name}")
         stored.append(np.array(cohort.labels(cohort.cases[0])))
     assert stored[0].any()
-    np.testing.assert_array_equal(*stored)
+    np.testing.assert_array_equal(stored[0], stored[1])
