@@ -93,14 +93,13 @@ class AppearanceAugmentation:
         """Change each slice in its own way, drawing from torch's global generator."""
         if self.is_identity:
             return images
-        with torch.no_grad():
-            images = self._remap(images)
-            unit = ((images + 1) / 2).clamp(0, 1) ** torch.exp(_like(images, self.gamma))
-            unit = self._blur(unit * self._bias(images))
-            changed = (unit * 2 - 1) * (1 + _like(images, self.contrast))
-            changed = changed + _like(images, self.brightness)
-            noise = _like(images, self.noise).abs() * torch.randn_like(images)
-            return (changed + noise).clamp(-1.3, 1.3)
+        images = self._remap(images)
+        unit = ((images + 1) / 2).clamp(0, 1) ** torch.exp(_like(images, self.gamma))
+        unit = self._blur(unit * self._bias(images))
+        changed = (unit * 2 - 1) * (1 + _like(images, self.contrast))
+        changed = changed + _like(images, self.brightness)
+        noise = _like(images, self.noise).abs() * torch.randn_like(images)
+        return (changed + noise).clamp(-1.3, 1.3)
 
     def _remap(self, images: Images) -> Images:
         if not self.remap_probability:

@@ -200,8 +200,9 @@ class DSAN(Method):
         if not self.config.segmentation_reaches_decoders:
             translated = {name: image.detach() for name, image in translated.items()}
         views = {"s": batch.x_s, "t": batch.x_t, **translated}
-        for name in set(views) & {"s", "st"}:
-            views[name] = self.config.appearance(views[name])
+        for name in ("s", "st"):  # in this order: each call draws random numbers
+            if name in views:
+                views[name] = self.config.appearance(views[name])
 
         features = self.encoder(torch.cat(list(views.values())))
         levels = self.classifier(features), self.classifier_low(features)

@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 
 from CrossModalSegLib.core.tensors import UnpairedBatch
+from CrossModalSegLib.data.augmentation import AppearanceAugmentation
 from CrossModalSegLib.methods.dsan import DSAN
 from CrossModalSegLib.methods.dsan_config import DSANConfig
 from CrossModalSegLib.networks.backbones import Backbone
@@ -180,3 +181,28 @@ def test_the_semantic_losses_set_in_after_the_warm_up(batch: UnpairedBatch, reco
     first, second = method.stages()
     assert "secadv" not in first.step(batch, record(method, first))
     assert "secadv" in second.step(batch, record(method, second))
+
+
+def test_the_random_changes_do_not_depend_on_the_order_of_sets(batch: UnpairedBatch) -> None:
+    """Strings hash differently in every process; a resumed run must draw the same all the same."""
+    appearance = AppearanceAugmentation(brightness=0.5)
+    method = dsan(appearance=appearance)
+    torch.manual_seed(7)
+    logits = method._segment(batch, {"x_st": batch.x_s, "x_ts": batch.x_t})
+    torch.manual_seed(7)
+    first, second = appearance(batch.x_s), appearance(batch.x_s)
+    for view, image in {"s": first, "st": second, "t": batch.x_t}.items():
+        torch.testing.assert_close(logits[view][0], method.logits(image))
+
+
+def test_the_gradient_passes_through_the_random_changes_if_asked(
+    batch: UnpairedBatch, record: Any
+) -> None:
+    method = dsan(
+        segmentation_reaches_decoders=True,
+        lambda_gen=0.0,
+        lambda_secadv=0.0,
+        appearance=AppearanceAugmentation(brightness=0.5),
+    )
+    _, update = step(method, batch, record)
+    assert "decoder_t" in update.moved["adapt"]

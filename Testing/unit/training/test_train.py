@@ -102,11 +102,14 @@ def test_stopping_and_resuming_ends_at_the_same_bits(request_for: RequestMaker) 
         assert states_are_equal(*states), name
 
 
-def test_a_run_that_was_killed_resumes_to_the_same_bits(request_for: RequestMaker) -> None:
+@pytest.mark.parametrize("method", ["source_only_augmented", "dsan"])
+def test_a_run_that_was_killed_resumes_to_the_same_bits(
+    request_for: RequestMaker, method: str
+) -> None:
     """The same with kill -9 in the middle of a step of a real process."""
     changes = ("method.iterations=40", "training.checkpoint_every=3", "training.preview_every=99")
-    whole = request_for("source_only_augmented", "whole", *changes)
-    killed = request_for("source_only_augmented", "killed", *changes)
+    whole = request_for(method, "whole", *changes)
+    killed = request_for(method, "killed", *changes)
     train(whole, silent_reporter())
     program = (
         "import sys, pathlib, torch; torch.set_num_threads(2)\n"
