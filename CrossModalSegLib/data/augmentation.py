@@ -1,8 +1,8 @@
 """Random changes of place and of appearance, for whole batches of slices at once.
 
 MONAI's transforms work sample by sample. For 8 slices of 64x64 on two CPU cores the like of these
-(affine, contrast, bias field, noise) took 36 ms there and 6.6 ms here, where the whole batch goes at
-once; a training step of the small network takes some 50 ms.
+(affine, contrast, bias field, noise) took 36 ms there and 6.6 ms here, where the whole batch goes
+at once; a training step of the small network takes some 50 ms.
 """
 
 from __future__ import annotations
