@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
@@ -213,6 +215,48 @@ def test_a_loss_that_is_not_a_number_stops_the_run(request_for: RequestMaker) ->
         train(request, silent_reporter())
 
 
+def run_in_two_processes(arguments: list[str], folder: Path) -> None:
+    """Start a program twice with the environment that torchrun gives.
+
+    torchrun itself asks the machine for its own network name, which not every machine can resolve.
+    """
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = str(probe.getsockname()[1])
+    shared = {
+        "PYTHONPATH": str(Path(CrossModalSegLib.__file__).parents[1]),
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": port,
+        "WORLD_SIZE": "2",
+        "LOCAL_WORLD_SIZE": "2",
+        "GROUP_RANK": "0",
+        "TORCHELASTIC_RUN_ID": "test",
+    }
+    if sys.platform == "linux":
+        shared["GLOO_SOCKET_IFNAME"] = "lo"
+    logs = [folder / f"rank{rank}.log" for rank in (0, 1)]
+    with ExitStack() as stack:
+        processes = [
+            subprocess.Popen(
+                arguments,
+                env={**os.environ, **shared, "RANK": str(rank), "LOCAL_RANK": str(rank)},
+                stdout=stack.enter_context(log.open("wb")),
+                stderr=subprocess.STDOUT,
+            )
+            for rank, log in enumerate(logs)
+        ]
+        for process in processes:
+            stack.callback(process.kill)
+        deadline = time.monotonic() + 300
+        while any(process.poll() is None for process in processes):
+            if any(process.poll() for process in processes) or time.monotonic() > deadline:
+                break
+            time.sleep(0.1)
+    assert [process.poll() for process in processes] == [0, 0], "\n".join(
+        log.read_text(encoding="utf-8", errors="replace")[-3000:] for log in logs
+    )
+
+
 def test_two_processes_stay_in_step(request_for: RequestMaker, tmp_path: Path) -> None:
     """Gradients are averaged: both processes end with the same weights, drawn from other slices."""
     request = request_for("dsan", "run", "training.checkpoint_every=6")
@@ -232,15 +276,8 @@ def test_two_processes_stay_in_step(request_for: RequestMaker, tmp_path: Path) -
         "torch.save(weights, paths[3] / f\"rank{os.environ['RANK']}.pt\")\n",
         encoding="utf-8",
     )
-    launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
     paths = [str(path) for path in (request.source, request.target, request.run, tmp_path)]
-    subprocess.run(
-        [sys.executable, *launcher, str(program), *paths, *request.overrides],
-        check=True,
-        capture_output=True,
-        timeout=300,
-        env={**os.environ, "PYTHONPATH": str(Path(CrossModalSegLib.__file__).parents[1])},
-    )
+    run_in_two_processes([sys.executable, str(program), *paths, *request.overrides], tmp_path)
     first, second = (torch.load(tmp_path / f"rank{rank}.pt", weights_only=True) for rank in (0, 1))
     assert states_are_equal(first, second)
     ranks = load_checkpoint(RunFolder(request.run).last_checkpoint)["ranks"]
