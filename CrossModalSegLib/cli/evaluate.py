@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
-from CrossModalSegLib.cli.command import JobCommand
+from CrossModalSegLib.cli.command import JobCommand, UsageError
 from CrossModalSegLib.core.events import Reporter
 
 if TYPE_CHECKING:
+    from CrossModalSegLib.evaluation.pairing import Pairing
     from CrossModalSegLib.evaluation.provenance import Provenance
     from CrossModalSegLib.evaluation.records import ScoreRecord
 
@@ -26,24 +27,32 @@ SHOWN_METRICS = ("dice", "hd95_mm", "assd_mm")
 class Evaluate(JobCommand):
     """Score segmentations against references: Dice and surface distances of every region.
 
-    Cases are paired by name: <case>.nii.gz (or another volume format), or <case>/label.nii.gz.
+    Cases are paired by name: <case>.nii.gz (or another volume format), or <case>/label.nii.gz; or
+    by a manifest, a CSV file with the columns case, prediction and reference. A case that lacks
+    its prediction is scored by --empty, one that lacks its reference cannot be; both are reported.
     """
 
     task: str
     """What is labelled: brain_tumour, whole_tumour, cardiac, abdomen, or a TOML file."""
-    predictions: Path
-    """Folder of segmentations."""
-    references: Path
-    """Folder of reference segmentations of the same cases."""
     output: Path
-    """Folder; gets scores.json, scores.csv and provenance.json."""
+    """Folder; gets scores.json, scores.csv, summary.md, summary.csv and provenance.json."""
+    predictions: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
+    """Folder of segmentations."""
+    references: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
+    """Folder of reference segmentations of the same cases."""
+    manifest: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
+    """Instead of the two folders: a .csv or .tsv file that lists the pairs."""
     method: str = ""
-    """Name of the method in tables. Default: the name of the folder of predictions."""
+    """Name of the method in tables. Default: the name of the folder of predictions, or of the
+    manifest."""
     empty: Literal["brats", "exclude", "worst"] = "brats"
     """What empty masks score. "brats": 1 if rightly empty, else 0 and the volume's diagonal.
     "exclude": undefined. "worst": 0 and the diagonal in any case."""
+    tolerance_mm: float = 1.0
+    """How far apart surfaces still count as one in the normalised surface Dice (NSD)."""
     model: str = ""
-    """The model that made the predictions, by name or path; provenance.json notes its hash."""
+    """The model that made the predictions, by name or path; provenance.json notes its hash.
+    Default: what `segment` noted beside the predictions."""
     cohort: Annotated[Path | None, tyro.conf.arg(metavar="PATH")] = None
     """The cohort whose cases these are; provenance.json notes its hash."""
 
@@ -52,53 +61,73 @@ class Evaluate(JobCommand):
 
         Raises:
             OutputExistsError: The output exists and is not to be replaced.
-            CrossModalSegError: See `evaluate_folder`.
+            UsageError: Neither two folders nor a manifest were given.
+            CrossModalSegError: See `pair_folders`, `read_manifest` and `evaluate_cases`.
         """
         from CrossModalSegLib.core.tasks import load_task
         from CrossModalSegLib.data.output_folders import replacing_folder, require_free
-        from CrossModalSegLib.evaluation.provenance import PROVENANCE_FILE, write_provenance
-        from CrossModalSegLib.evaluation.records import (
-            SCORES_CSV_FILE,
-            SCORES_FILE,
-            scores_csv,
-            write_scores,
-            write_text,
-        )
-        from CrossModalSegLib.evaluation.scores import evaluate_folder
+        from CrossModalSegLib.evaluation.records import SCORES_FILE
+        from CrossModalSegLib.evaluation.rules import ScoringRules
+        from CrossModalSegLib.evaluation.score_folder import write_score_folder
+        from CrossModalSegLib.evaluation.scores import evaluate_cases
 
         require_free(self.output, SCORES_FILE, overwrite=self.overwrite)
-        method = self.method or self.predictions.absolute().name
-        provenance = self._provenance(method)
-        records = evaluate_folder(
-            self.predictions, self.references, load_task(self.task), method, self.empty, reporter
-        )
+        method, pairing = self._find_cases()
+        rules = ScoringRules(policy=self.empty, tolerance_mm=self.tolerance_mm)
+        provenance = self._provenance(method, pairing)
+        records = evaluate_cases(pairing, load_task(self.task), method, rules, reporter)
         with replacing_folder(self.output) as partial:
-            write_scores(partial / SCORES_FILE, records)
-            write_text(partial / SCORES_CSV_FILE, scores_csv(records))
-            write_provenance(partial / PROVENANCE_FILE, provenance)
-        names = (SCORES_FILE, SCORES_CSV_FILE, PROVENANCE_FILE)
-        reporter.done([self.output / name for name in names], _summary(records, self.empty))
+            names = write_score_folder(partial, records, provenance)
+        reporter.done(
+            [self.output / name for name in names], _summary(records, self.empty, pairing)
+        )
 
-    def _provenance(self, method: str) -> Provenance:
+    def _find_cases(self) -> tuple[str, Pairing]:
+        """Return the method's name and the pairs of files."""
+        from CrossModalSegLib.evaluation.pairing import pair_folders, read_manifest
+
+        if self.manifest is not None and self.predictions is None and self.references is None:
+            return self.method or self.manifest.stem, read_manifest(self.manifest)
+        if self.manifest is not None or self.predictions is None or self.references is None:
+            raise UsageError(
+                "evaluate was given an incomplete or a double choice of files.",
+                hint="Give --predictions and --references, or --manifest alone.",
+            )
+        pairing = pair_folders(self.predictions, self.references)
+        return self.method or self.predictions.absolute().name, pairing
+
+    def _provenance(self, method: str, pairing: Pairing) -> Provenance:
         from CrossModalSegLib import __version__
         from CrossModalSegLib.bundle.library import ModelLibrary
         from CrossModalSegLib.data.cohort import Cohort
+        from CrossModalSegLib.evaluation.pairing import model_hashes
         from CrossModalSegLib.evaluation.provenance import Provenance, package_versions
 
-        bundle = ModelLibrary().open(self.model) if self.model else None
+        hashes = model_hashes(pairing)
+        if self.model:
+            hashes = {ModelLibrary().open(self.model).content_hash}
         cohort = Cohort.open(self.cohort) if self.cohort is not None else None
         return Provenance(
             version=__version__,
             command=shlex.join(["crossmodalseg", *sys.argv[1:]]),
             task=self.task,
             policy=self.empty,
-            bundle_hashes={} if bundle is None else {method: bundle.content_hash},
+            nsd_tolerance_mm=self.tolerance_mm,
+            missing_predictions=(
+                {method: pairing.missing_predictions} if pairing.missing_predictions else {}
+            ),
+            missing_references=pairing.missing_references,
+            bundle_hashes={method: ", ".join(sorted(hashes))} if hashes else {},
             cohort_hashes={} if cohort is None else {"references": cohort.content_hash},
             packages=package_versions(),
         )
 
 
-def _summary(records: Sequence[ScoreRecord], policy: Literal["brats", "exclude", "worst"]) -> Any:
+def _summary(
+    records: Sequence[ScoreRecord],
+    policy: Literal["brats", "exclude", "worst"],
+    pairing: Pairing,
+) -> Any:
     """Return one row a region with "mean ± standard deviation" of the shown metrics."""
     from CrossModalSegLib.evaluation.tables import METRICS, build_table
 
@@ -120,4 +149,6 @@ def _summary(records: Sequence[ScoreRecord], policy: Literal["brats", "exclude",
         "scores": rows,
         "mean_dice_percent": dice.rows[0].average,
         "empty_masks": policy,
+        "missing_predictions": list(pairing.missing_predictions),
+        "missing_references": list(pairing.missing_references),
     }

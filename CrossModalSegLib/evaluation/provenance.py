@@ -39,6 +39,12 @@ class Provenance:
     task: str
     policy: str
     """How empty masks were scored: brats, exclude or worst."""
+    nsd_tolerance_mm: float | None = None
+    """Within which surfaces count as one in the normalised surface Dice."""
+    missing_predictions: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Each method's cases without a prediction."""
+    missing_references: tuple[str, ...] = ()
+    """Cases that were predicted but have no reference, and so no score."""
     bundle_hashes: Mapping[str, str] = field(default_factory=dict)
     """Content hash of each method's model bundle."""
     cohort_hashes: Mapping[str, str] = field(default_factory=dict)

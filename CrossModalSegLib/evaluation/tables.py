@@ -15,6 +15,7 @@ from CrossModalSegLib.evaluation.records import (
     ScoreRecord,
     check_unique,
 )
+from CrossModalSegLib.evaluation.rules import PREDICTION_MISSING
 
 LOWER_BOUND, UPPER_BOUND = "source_only", "supervised"
 """The methods between which the gap lies."""
@@ -53,6 +54,22 @@ METRICS: dict[str, Metric] = {
 }
 
 
+FURTHER_METRICS: dict[str, Metric] = {
+    metric.name: metric
+    for metric in (
+        Metric(name="asd_voxels", label="ASD", unit="voxel"),
+        Metric(name="jaccard", label="Jaccard", unit="%", scale=100.0, higher_is_better=True),
+        Metric(name="precision", label="Precision", unit="%", scale=100.0, higher_is_better=True),
+        Metric(name="recall", label="Recall", unit="%", scale=100.0, higher_is_better=True),
+        Metric(name="nsd", label="NSD", unit="%", scale=100.0, higher_is_better=True),
+        Metric(name="absolute_volume_difference_ml", label="|Volume difference|", unit="mL"),
+    )
+}
+"""Metrics that stand in `ScoreRecord.further`; records of other programs may lack them."""
+
+ALL_METRICS = METRICS | FURTHER_METRICS
+
+
 @dataclass(frozen=True, kw_only=True)
 class Cell:
     """One method on one region, in the metric's shown unit; None where nothing is defined."""
@@ -76,6 +93,7 @@ class Row:
         gap_closed: Share of the gap between source-only and supervised that is closed, in mean
             Dice; None where there is no gap to speak of.
         empties: How many pairs of masks had no voxel, by which of the two.
+        missing: How many cases had no prediction at all; their masks count as empty too.
     """
 
     method: str
@@ -84,6 +102,7 @@ class Row:
     average: float | None
     gap_closed: float | None
     empties: Mapping[EmptyMasks, int]
+    missing: int = 0
 
     @property
     def is_bound(self) -> bool:
@@ -108,6 +127,9 @@ class ScoreTable:
             f"(n = {self.patients}); average: mean over the structures. "
             f"Empty masks (policy '{self.policy}'): {self._count_empties()}."
         )
+        missing = [f"{row.label}: {row.missing}" for row in self.rows if row.missing]
+        if missing:
+            text += f" Cases without a prediction: {'; '.join(missing)}."
         undefined = sum(cell.undefined for row in self.rows for cell in row.cells.values())
         if undefined:
             text += f" {undefined} undefined values are left out of means and deviations."
@@ -142,7 +164,7 @@ def build_table(
 
     Args:
         records: Scores of one or more methods on the same cases and regions.
-        metric: Name in `METRICS`.
+        metric: Name in `ALL_METRICS`.
         policy: The policy for empty masks under which the records were made.
         methods: Rows in order; one without records is shown as not run. Default: source-only
             first, supervised last, the others as they come.
@@ -152,8 +174,8 @@ def build_table(
         UnknownNameError: No such metric.
         CohortError: There are no records, or methods were scored on different cases or regions.
     """
-    if metric not in METRICS:
-        raise UnknownNameError("metric", metric, METRICS)
+    if metric not in ALL_METRICS:
+        raise UnknownNameError("metric", metric, ALL_METRICS)
     _require_same_cases(records)
     regions = tuple(dict.fromkeys(record.region for record in records))
     order = methods if methods is not None else method_order(records)
@@ -161,7 +183,9 @@ def build_table(
     rows = []
     for method in order:
         own = [record for record in records if record.method == method]
-        cells = {region: _cell(own, METRICS[metric], region) for region in regions} if own else {}
+        cells = (
+            {region: _cell(own, ALL_METRICS[metric], region) for region in regions} if own else {}
+        )
         row = Row(
             method=method,
             label=(labels or {}).get(method, method),
@@ -169,10 +193,11 @@ def build_table(
             average=_average(cells),
             gap_closed=gaps.get(method),
             empties=Counter(record.empty for record in own if record.empty != "none"),
+            missing=len({r.case for r in own if r.further.get(PREDICTION_MISSING)}),
         )
         rows.append(row)
     return ScoreTable(
-        metric=METRICS[metric],
+        metric=ALL_METRICS[metric],
         regions=regions,
         rows=tuple(rows),
         patients=len({record.case for record in records}),

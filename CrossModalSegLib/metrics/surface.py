@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import KDTree
 
-from CrossModalSegLib.core.errors import GeometryError, LabelError
+from CrossModalSegLib.core.errors import ConfigError, GeometryError, LabelError
 from CrossModalSegLib.metrics.masks import Mask, require_comparable
 
 Distances = NDArray[np.float64]
@@ -57,6 +57,64 @@ class SurfaceDistances:
         """
         return float((self.from_prediction.mean() + self.from_reference.mean()) / 2)
 
+    def surface_dice(self, tolerance: float) -> float:
+        """Return the share of both surfaces that lies within `tolerance` of the other one.
+
+        Nikolov et al. 2021, https://doi.org/10.2196/26151, with a surface measured by its voxels,
+        as MONAI does it; DeepMind's code weighs each by the area of the surface through it.
+
+        Args:
+            tolerance: In the unit of the distances; a distance of exactly that still counts.
+
+        Raises:
+            ConfigError: The tolerance is negative or no number.
+        """
+        if not tolerance >= 0:
+            raise ConfigError(f"The tolerance is {tolerance}, expected a number of at least 0.")
+        directions = (self.from_prediction, self.from_reference)
+        within = sum(int(np.count_nonzero(distances <= tolerance)) for distances in directions)
+        return within / sum(distances.size for distances in directions)
+
+    def scaled(self, factor: float) -> SurfaceDistances:
+        """Return the distances in another unit, `factor` of which make one of this."""
+        return SurfaceDistances(self.from_prediction * factor, self.from_reference * factor)
+
+
+@dataclass(frozen=True, eq=False)
+class SurfacePair:
+    """The surfaces of two masks on one grid, found once for any number of spacings.
+
+    Attributes:
+        prediction: Indices (k, j, i) of its surface voxels, shape (voxels, axes).
+        reference: Those of the reference.
+    """
+
+    prediction: NDArray[np.intp]
+    reference: NDArray[np.intp]
+
+    def distances(self, spacing_kji: Sequence[float]) -> SurfaceDistances:
+        """Measure the distances both ways; the spacing is that of `surface_distances`.
+
+        Raises:
+            GeometryError: The spacing is not one positive number an axis.
+        """
+        spacing = _checked_spacing(spacing_kji, self.prediction.shape[1])
+        predicted, expected = self.prediction * spacing, self.reference * spacing
+        return SurfaceDistances(_nearest(predicted, expected), _nearest(expected, predicted))
+
+
+def surface_pair(prediction: Mask, reference: Mask) -> SurfacePair:
+    """Find the surfaces of two masks indexed (k, j, i).
+
+    Raises:
+        LabelError: A mask is empty, so that it has no surface, or is not boolean.
+        GeometryError: The shapes differ.
+    """
+    require_comparable(prediction, reference)
+    return SurfacePair(
+        _surface_voxels(prediction, "prediction"), _surface_voxels(reference, "reference")
+    )
+
 
 def surface_distances(
     prediction: Mask, reference: Mask, spacing_kji: Sequence[float]
@@ -73,11 +131,7 @@ def surface_distances(
         LabelError: A mask is empty, so that it has no surface, or is not boolean.
         GeometryError: The shapes differ, or the spacing is not one positive number an axis.
     """
-    require_comparable(prediction, reference)
-    spacing = _checked_spacing(spacing_kji, prediction.ndim)
-    predicted = _surface_points(prediction, spacing, "prediction")
-    expected = _surface_points(reference, spacing, "reference")
-    return SurfaceDistances(_nearest(predicted, expected), _nearest(expected, predicted))
+    return surface_pair(prediction, reference).distances(spacing_kji)
 
 
 def surface_of(mask: Mask) -> Mask:
@@ -101,8 +155,7 @@ def _checked_spacing(spacing_kji: Sequence[float], axes: int) -> Distances:
     return spacing
 
 
-def _surface_points(mask: Mask, spacing: Distances, name: str) -> Distances:
-    """Return the positions of the surface's voxel centres, shape (voxels, axes)."""
+def _surface_voxels(mask: Mask, name: str) -> NDArray[np.intp]:
     if not mask.any():
         raise LabelError(
             f"The {name} holds no voxel and so has no surface to measure from.",
@@ -110,9 +163,8 @@ def _surface_points(mask: Mask, spacing: Distances, name: str) -> Distances:
         )
     # Cropping is exact: beyond the bounding box lies background, as beyond the border.
     box = tuple(_extent(mask, axis) for axis in range(mask.ndim))
-    corner = [side.start for side in box]
-    points: Distances = (np.argwhere(surface_of(mask[box])) + corner) * spacing
-    return points
+    corner = np.array([side.start for side in box], dtype=np.intp)
+    return np.asarray(np.argwhere(surface_of(mask[box])) + corner, dtype=np.intp)
 
 
 def _extent(mask: Mask, axis: int) -> slice:
@@ -123,7 +175,8 @@ def _extent(mask: Mask, axis: int) -> slice:
 
 def _nearest(points: Distances, others: Distances) -> Distances:
     # Voxel centres lie on a grid, where many are equally near: there, large leaves and splits at
-    # the middle are 3 to 9 times faster than SciPy's defaults.
+    # the middle are 3 to 9 times faster than SciPy's defaults. A distance transform of the box of
+    # both masks gives the same numbers in one to thirty times the time (Testing/benchmarks).
     tree = KDTree(others, leafsize=100, compact_nodes=False, balanced_tree=False)
     distances, _ = tree.query(points)
     return np.asarray(distances, dtype=np.float64)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from CrossModalSegLib.core.errors import (
     Cancelled,
+    ConfigError,
     GeometryError,
     InputFileError,
     LabelError,
@@ -23,14 +24,11 @@ from CrossModalSegLib.core.tasks import TASKS
 from CrossModalSegLib.core.volume import Volume
 from CrossModalSegLib.data.segmentation_files import write_segmentation
 from CrossModalSegLib.data.volume_files import write_volume
+from CrossModalSegLib.evaluation.pairing import find_label_maps
 from CrossModalSegLib.evaluation.records import EmptyPolicy, ScoreRecord
-from CrossModalSegLib.evaluation.scores import (
-    DISTANCES,
-    CaseLabels,
-    evaluate_folder,
-    find_label_maps,
-    score_case,
-)
+from CrossModalSegLib.evaluation.rules import DISTANCES, PREDICTION_MISSING
+from CrossModalSegLib.evaluation.scores import CaseLabels, evaluate_folder, score_case
+from CrossModalSegLib.evaluation.tables import build_table
 
 SPACING_MM = (1.0, 2.0, 5.0)  # i, j, k
 SHAPE_KJI = (6, 5, 4)
@@ -215,13 +213,75 @@ def test_files_on_other_grids_are_an_error_that_names_both(folders: tuple[Path, 
     assert str(references / "b" / "label.nii.gz") in caught.value.message
 
 
-def test_cases_in_one_folder_only_are_errors_with_names(folders: tuple[Path, Path]) -> None:
+def test_folders_without_a_common_case_are_an_error_with_names(folders: tuple[Path, Path]) -> None:
     predictions, _ = folders
     (predictions / "a.nii.gz").rename(predictions / "c.nii.gz")
+    (predictions / "b.seg.nrrd").unlink()
     with pytest.raises(InputFileError) as caught:
         evaluate(folders)
-    assert "no prediction for 1 of 2 cases: a" in caught.value.message
-    assert "no reference for 1 of 2 cases: c" in caught.value.message
+    assert "predictions are of 1 case (c), references of 2 cases (a, b)" in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("policy", "dice", "mm"),
+    [("brats", 0.0, DIAGONAL_MM), ("worst", 0.0, DIAGONAL_MM), ("exclude", None, None)],
+)
+def test_a_missing_prediction_is_reported_and_scores_by_the_policy(
+    folders: tuple[Path, Path], policy: EmptyPolicy, dice: float | None, mm: float | None
+) -> None:
+    predictions, references = folders
+    (predictions / "a.nii.gz").rename(predictions / "c.nii.gz")
+    write_volume(volume(), references / "d.nii.gz")  # empty, and no prediction says so
+    events: list[Event] = []
+    records = evaluate_folder(*folders, WHOLE, "dsan", policy, Reporter(sinks=[events.append]))
+    a, b, d = records
+    assert b.dice == pytest.approx(2 / 3)
+    for record, empty in ((a, "prediction"), (d, "both")):
+        assert (record.dice, record.empty) == (dice, empty)
+        assert record.value("nsd") == dice
+        assert record.hd95_mm == pytest.approx(mm)
+        assert record.value(PREDICTION_MISSING) == 1
+    assert a.reference_volume_ml == pytest.approx(0.02)
+    warnings = {e["kind"]: e["message"] for e in events if e["event"] == "warning"}
+    assert "2 cases (a, d)" in warnings["missing_prediction"]
+    assert "1 case (c)" in warnings["missing_reference"]
+    assert "Cases without a prediction: dsan: 2." in build_table(records, "dice", policy).caption()
+
+
+def test_the_further_metrics_are_those_of_the_hand() -> None:
+    prediction, reference = volume((0, 0, 0), (0, 1, 0), (0, 0, 1)), volume((0, 0, 0), (5, 0, 0))
+    (record,) = score(prediction, reference)
+    assert record.value("jaccard") == pytest.approx(1 / 4)
+    assert record.value("precision") == pytest.approx(1 / 3)
+    assert record.value("recall") == pytest.approx(1 / 2)
+    assert record.value("volume_difference_ml") == pytest.approx(0.01)
+    # Within 1 mm: of the prediction 0 and 1 mm away, not 2 mm; of the reference the common voxel.
+    assert record.value("nsd") == pytest.approx(3 / 5)
+    assert record.value("asd_voxels") == pytest.approx((0 + 1 + 1) / 3)
+    (turned,) = score(reference, prediction)
+    assert turned.value("volume_difference_ml") == pytest.approx(-0.01)
+    assert turned.value("absolute_volume_difference_ml") == pytest.approx(0.01)
+
+
+def test_the_tolerance_of_the_surface_dice_can_be_chosen() -> None:
+    labels = CaseLabels(
+        case="a", prediction=volume((1, 1, 1)), reference=volume((2, 1, 1))
+    )  # 5 mm apart
+    for tolerance_mm, expected in ((0.0, 0.0), (4.9, 0.0), (5.0, 1.0)):
+        (record,) = score_case(labels, WHOLE, method="m", tolerance_mm=tolerance_mm)
+        assert record.value("nsd") == expected
+    with pytest.raises(ConfigError, match="-1"):
+        score_case(labels, WHOLE, method="m", tolerance_mm=-1)
+
+
+def test_equal_spacings_give_voxels_by_division() -> None:
+    cube = np.zeros((6, 5, 4), np.uint8)
+    moved = cube.copy()
+    cube[1, 1, 1], moved[4, 1, 1] = 1, 1
+    affine = np.diag([2.0, 2.0, 2.0, 1.0])
+    labels = CaseLabels(case="a", prediction=Volume(cube, affine), reference=Volume(moved, affine))
+    (record,) = score_case(labels, WHOLE, method="m")
+    assert (record.asd_mm, record.assd_voxels) == (6.0, 3.0)
 
 
 def test_two_label_maps_of_one_case_are_an_error_with_both_names(
