@@ -4,18 +4,30 @@ from __future__ import annotations
 
 import csv
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import SimpleITK
 
+from CrossModalSegLib.cli.command import UsageError
 from CrossModalSegLib.cli.evaluate import Evaluate
-from CrossModalSegLib.core.errors import OutputExistsError
-from CrossModalSegLib.core.events import Reporter
+from CrossModalSegLib.core.errors import (
+    CrossModalSegError,
+    GeometryError,
+    InputFileError,
+    LabelError,
+    OutputExistsError,
+)
+from CrossModalSegLib.core.events import Reporter, silent_reporter
+from CrossModalSegLib.core.tasks import TASKS
 from CrossModalSegLib.core.volume import Volume
 from CrossModalSegLib.data.volume_files import write_volume
 from CrossModalSegLib.evaluation.provenance import read_provenance
+from CrossModalSegLib.evaluation.records import read_scores
+from CrossModalSegLib.evaluation.scores import evaluate_folder
 
 
 @pytest.fixture
@@ -64,3 +76,100 @@ def test_scores_are_replaced_on_demand_only(folders: dict[str, Any], reporter: R
     Evaluate(task="cardiac", method="again", overwrite=True, **folders).run(reporter)
     records = json.loads((folders["output"] / "scores.json").read_text())
     assert {record["method"] for record in records} == {"again"}
+
+
+def test_the_command_and_the_library_give_the_same_numbers(
+    folders: dict[str, Any], reporter: Reporter
+) -> None:
+    Evaluate(task="cardiac", **folders).run(reporter)
+    pair = folders["predictions"], folders["references"]
+    by_library = evaluate_folder(*pair, TASKS["cardiac"], "my method", "brats", silent_reporter())
+    assert read_scores(folders["output"] / "scores.json") == by_library
+
+
+def test_a_manifest_gives_the_numbers_of_the_folders(
+    folders: dict[str, Any], reporter: Reporter, tmp_path: Path
+) -> None:
+    Evaluate(task="cardiac", **folders).run(reporter)
+    manifest = tmp_path / "my method.csv"
+    manifest.write_text(
+        "prediction,reference,case\nmy method/c1.nii.gz,references/c1/label.nii.gz,c1\n"
+    )
+    Evaluate(task="cardiac", manifest=manifest, output=tmp_path / "other").run(reporter)
+    first, second = (tmp_path / name / "scores.json" for name in ("scores", "other"))
+    assert first.read_text() == second.read_text()
+
+
+def test_folders_and_a_manifest_together_or_neither_are_misuse(
+    folders: dict[str, Any], reporter: Reporter, tmp_path: Path
+) -> None:
+    with pytest.raises(UsageError, match="--manifest"):
+        Evaluate(task="cardiac", manifest=tmp_path / "list.csv", **folders).run(reporter)
+    with pytest.raises(UsageError):
+        Evaluate(task="cardiac", output=folders["output"]).run(reporter)
+
+
+def test_results_carry_what_produced_them(
+    folders: dict[str, Any], reporter: Reporter, heard: Any, tmp_path: Path
+) -> None:
+    (folders["predictions"] / "c1.json").write_text('{"model": {"content_hash": "12ab"}}')
+    other = tmp_path / "references" / "c2.nii.gz"
+    write_volume(Volume(np.ones((1, 4, 2), np.uint8), np.eye(4)), other)
+    Evaluate(task="cardiac", tolerance_mm=2.5, **folders).run(reporter)
+    provenance = read_provenance(folders["output"] / "provenance.json")
+    assert provenance.bundle_hashes == {"my method": "12ab"}
+    assert provenance.nsd_tolerance_mm == 2.5
+    assert provenance.missing_predictions == {"my method": ("c2",)}
+    assert provenance.packages["numpy"] == np.__version__
+    assert heard.summary["missing_predictions"] == ["c2"]
+    assert heard.of("warning")[0]["kind"] == "missing_prediction"
+    summary = (folders["output"] / "summary.md").read_text()
+    for expected in ("Policy", "Cases without a prediction", "2.5 mm", "NSD"):
+        assert expected.lower() in summary.lower()
+
+
+def write_four_dimensional(path: Path) -> None:
+    series = SimpleITK.GetImageFromArray(np.ones((2, 3, 4, 2), np.uint8), isVector=False)
+    SimpleITK.WriteImage(series, str(path))
+
+
+def write_colour(path: Path) -> None:
+    colour = SimpleITK.GetImageFromArray(np.ones((5, 4, 2, 3), np.uint8), isVector=True)
+    SimpleITK.WriteImage(colour, str(path))
+
+
+def write_unknown_value(path: Path) -> None:
+    write_volume(Volume(np.full((1, 4, 2), 205, np.uint8), np.eye(4)), path, overwrite=True)
+
+
+def write_another_patient(path: Path) -> None:
+    affine = np.eye(4)
+    affine[2, 3] = 40.0
+    write_volume(Volume(np.ones((1, 4, 2), np.uint8), affine), path, overwrite=True)
+
+
+@pytest.mark.parametrize("which", ["prediction", "reference"])
+@pytest.mark.parametrize(
+    ("write", "kind", "message"),
+    [
+        (write_four_dimensional, InputFileError, "4-D"),
+        (write_colour, InputFileError, "expected one real number a voxel"),
+        (write_unknown_value, LabelError, "205"),
+        (write_another_patient, GeometryError, "do not lie on the same grid"),
+    ],
+)
+def test_what_cannot_be_scored_is_an_error_that_names_the_file(
+    folders: dict[str, Any],
+    reporter: Reporter,
+    which: str,
+    write: Callable[[Path], None],
+    kind: type[CrossModalSegError],
+    message: str,
+) -> None:
+    name = "c1.nii.gz" if which == "prediction" else "c1/label.nii.gz"
+    path = folders[f"{which}s"] / name
+    write(path)
+    with pytest.raises(kind, match=message) as caught:
+        Evaluate(task="cardiac", **folders).run(reporter)
+    assert str(path) in caught.value.message
+    assert not folders["output"].exists()
