@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from CrossModalSegLib.core.errors import CohortError
-from CrossModalSegLib.evaluation.tables import Row, ScoreTable
+from CrossModalSegLib.evaluation.tables import Cell, Row, ScoreTable
 
 NOT_RUN, UNDEFINED = "not run", "n/a"
 
@@ -121,8 +121,9 @@ def to_csv(tables: Sequence[ScoreTable]) -> str:
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(
         (
-            *("method", "label", "metric", "unit", "region", "mean", "std_across_patients"),
-            *("patients", "undefined", "gap_closed", "empty_policy", "empty_masks"),
+            *("method", "label", "metric", "unit", "region", "mean", "std"),
+            *("across", "count", "undefined", "gap_closed", "empty_policy", "empty_masks"),
+            "missing_predictions",
         )
     )
     for table in tables:
@@ -175,6 +176,14 @@ def percent(fraction: float | None) -> str:
     return "" if fraction is None else f"{100 * fraction:.0f} %"
 
 
+def mean_and_deviation(cell: Cell, decimals: int) -> str:
+    """Return "mean ± deviation", the mean alone where there is but one run, or "n/a"."""
+    if cell.mean is None:
+        return UNDEFINED
+    mean = f"{cell.mean:.{decimals}f}"
+    return mean if cell.deviation is None else f"{mean} ± {cell.deviation:.{decimals}f}"
+
+
 def escape_markdown(text: str) -> str:
     """Escape what Markdown would take for markup, and line breaks."""
     return re.sub(r"([\\`*_\[\]<>|~])", r"\\\1", " ".join(text.split()))
@@ -189,12 +198,7 @@ def _values(table: ScoreTable, row: Row, decimals: int) -> list[str]:
     """Return the texts of the regions and of the average."""
     if not row.cells:
         return [NOT_RUN, *[""] * len(table.regions)]
-    texts = [
-        UNDEFINED
-        if cell.mean is None or cell.deviation is None
-        else f"{cell.mean:.{decimals}f} ± {cell.deviation:.{decimals}f}"
-        for cell in (row.cells[region] for region in table.regions)
-    ]
+    texts = [mean_and_deviation(row.cells[region], decimals) for region in table.regions]
     return [*texts, UNDEFINED if row.average is None else f"{row.average:.{decimals}f}"]
 
 
@@ -215,14 +219,15 @@ def _markdown_line(cells: Sequence[str]) -> str:
 
 def _csv_lines(table: ScoreTable, row: Row) -> list[tuple[object, ...]]:
     head = (row.method, row.label, table.metric.name, table.metric.unit)
-    tail = (table.policy, sum(row.empties.values()))
+    tail = (table.policy, sum(row.empties.values()), row.missing)
+    across = table.across
     lines: list[tuple[object, ...]] = [
-        (*head, region, cell.mean, cell.deviation, cell.count, cell.undefined, None, *tail)
+        (*head, region, cell.mean, cell.deviation, across, cell.count, cell.undefined, None, *tail)
         for region, cell in row.cells.items()
     ]
     gap = row.gap_closed if table.metric.name == "dice" else None
-    patients = table.patients if row.cells else 0
-    return [*lines, (*head, "average", row.average, None, patients, None, gap, *tail)]
+    count = (row.runs or table.patients) if row.cells else 0
+    return [*lines, (*head, "average", row.average, None, across, count, None, gap, *tail)]
 
 
 def _latex_line(tables: Sequence[ScoreTable], index: int, decimals: int) -> str:

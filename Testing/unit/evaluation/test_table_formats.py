@@ -114,11 +114,11 @@ def test_csv_is_tidy_with_full_precision() -> None:
     lines = list(csv.DictReader(to_csv([table(), table("hd95_mm")]).splitlines()))
     dsan = [line for line in lines if line["method"] == "dsan" and line["metric"] == "dice"]
     assert [line["region"] for line in dsan] == ["MYO", "AA", "average"]
-    assert dsan[0]["std_across_patients"] == "1.25"
+    assert (dsan[0]["std"], dsan[0]["across"]) == ("1.25", "patients")
     assert [line["gap_closed"] for line in dsan] == ["", "", "0.6"]
     assert not any(line["gap_closed"] for line in lines if line["metric"] == "hd95_mm")
     assert {line["empty_policy"] for line in lines} == {"brats"}
     absent = [line for line in lines if line["method"] == "bigl"]
-    assert [(line["region"], line["mean"], line["patients"]) for line in absent] == [
+    assert [(line["region"], line["mean"], line["count"]) for line in absent] == [
         ("average", "", "0")
     ] * 2
