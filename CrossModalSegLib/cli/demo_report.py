@@ -11,11 +11,11 @@ from CrossModalSegLib.bundle.reading import read_bundle
 from CrossModalSegLib.core.config import read_json
 from CrossModalSegLib.core.events import Reporter
 from CrossModalSegLib.data.cohort import Cohort
+from CrossModalSegLib.evaluation.figure_style import png_bytes
 from CrossModalSegLib.evaluation.figures import (
     box_plots,
     learning_curves,
     mean_dice_bars,
-    png_bytes,
 )
 from CrossModalSegLib.evaluation.provenance import (
     Provenance,

@@ -93,7 +93,8 @@ class PlotRuns(Command):
         if self.output.exists() and not self.overwrite:
             raise OutputExistsError(self.output)
         from CrossModalSegLib.core.config import atomic_write
-        from CrossModalSegLib.evaluation.figures import learning_curves, png_bytes
+        from CrossModalSegLib.evaluation.figure_style import png_bytes
+        from CrossModalSegLib.evaluation.figures import learning_curves
         from CrossModalSegLib.training.run_folder import RunFolder
 
         runs = [RunFolder.open(folder) for folder in self.folders]

@@ -1,64 +1,42 @@
-"""Figures of scores and of training runs, in one style; no global state of matplotlib is touched.
-
-Colours are those of Okabe and Ito (https://jfly.uni-koeln.de/color/), which stay apart for people
-with colour vision deficiency.
-"""
+"""Figures of scores and of training runs."""
 
 from __future__ import annotations
 
-import io
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
-from numpy.typing import NDArray
 
 from CrossModalSegLib.core.errors import CohortError, ConfigError, UnknownNameError
+from CrossModalSegLib.evaluation.figure_style import (
+    INK,
+    Labels,
+    add_legend,
+    finish_axes,
+    label_of,
+    method_colours,
+    new_figure,
+    spread,
+)
 from CrossModalSegLib.evaluation.records import ScoreRecord
 from CrossModalSegLib.evaluation.tables import (
-    AUGMENTED,
-    LOWER_BOUND,
-    METRICS,
-    UPPER_BOUND,
+    ALL_METRICS,
     Metric,
     mean_dice,
     method_order,
 )
 from CrossModalSegLib.training.run_folder import read_journal
 
+DrawValues = Callable[[Axes, Sequence[float], float, float, str], None]
+"""Draws values at a position, in a width and colour."""
+
 LABEL_FREE_SCORE = "label_free_score"
 """Name in the journal of the score by which the model to keep is chosen."""
-
-DOTS_PER_INCH = 144
-INK, MUTED, GRID = "#1f2933", "#52606d", "#e4e7eb"
-
-_BOUND_COLOURS = {LOWER_BOUND: "#8c959f", AUGMENTED: "#e69f00", UPPER_BOUND: "#009e73"}
-_METHOD_COLOURS = ("#0072b2", "#d55e00", "#cc79a7", "#56b4e9", "#b8a800", "#5e3c99")
-
-Labels = Mapping[str, str]
-"""Names of methods for people, by identifier."""
-
-
-def method_colours(methods: Sequence[str]) -> dict[str, str]:
-    """Return one colour a method: fixed ones for the bounds, the others in order."""
-    others = [name for name in methods if name not in _BOUND_COLOURS]
-    colours = {
-        name: _METHOD_COLOURS[index % len(_METHOD_COLOURS)] for index, name in enumerate(others)
-    }
-    return {name: _BOUND_COLOURS.get(name) or colours[name] for name in methods}
-
-
-def png_bytes(figure: Figure) -> bytes:
-    """Return a figure as PNG; its size in pixels depends on the figure alone."""
-    stream = io.BytesIO()
-    figure.savefig(stream, format="png", dpi=DOTS_PER_INCH, metadata={"Software": None})
-    return stream.getvalue()
 
 
 def mean_dice_bars(records: Sequence[ScoreRecord], labels: Labels | None = None) -> Figure:
@@ -69,13 +47,13 @@ def mean_dice_bars(records: Sequence[ScoreRecord], labels: Labels | None = None)
     """
     methods = _methods(records)
     colours, means = method_colours(methods), mean_dice(records)
-    figure, (axes,) = _figure(6.0, 1.0 + 0.5 * len(methods))
+    figure, (axes,) = new_figure(6.0, 1.0 + 0.5 * len(methods))
     for row, method in enumerate(methods):
         cases = _case_means(records, method)
         mean = means[method]
         axes.scatter(
             cases,
-            row + _spread(len(cases), 0.2),
+            row + spread(len(cases), 0.2),
             s=18,
             color=colours[method],
             edgecolor="white",
@@ -88,10 +66,10 @@ def mean_dice_bars(records: Sequence[ScoreRecord], labels: Labels | None = None)
         axes.barh(row, mean, height=0.62, color=colours[method], alpha=0.35, zorder=2)
         axes.plot([mean, mean], [row - 0.31, row + 0.31], color=colours[method], lw=2.5, zorder=3)
         axes.text(103, row, f"{mean:.1f}", va="center", ha="left", fontweight="bold", color=INK)
-    axes.set_yticks(range(len(methods)), [_label(method, labels) for method in methods])
+    axes.set_yticks(range(len(methods)), [label_of(method, labels) for method in methods])
     axes.invert_yaxis()
     axes.set_xlim(0, 100)
-    _finish(axes, x_label="Mean Dice over the structures (%)", grid_axis="x")
+    finish_axes(axes, x_label="Mean Dice over the structures (%)", grid_axis="x")
     return figure
 
 
@@ -102,24 +80,48 @@ def box_plots(records: Sequence[ScoreRecord], metric: str, labels: Labels | None
         UnknownNameError: No such metric.
         CohortError: There are no scores.
     """
-    if metric not in METRICS:
-        raise UnknownNameError("metric", metric, METRICS)
+    return _distributions(records, metric, labels, _draw_box)
+
+
+def violin_plots(
+    records: Sequence[ScoreRecord], metric: str, labels: Labels | None = None
+) -> Figure:
+    """Draw a violin for each region and method: density within the range, median, every case.
+
+    Raises:
+        UnknownNameError: No such metric.
+        CohortError: There are no scores.
+    """
+    return _distributions(records, metric, labels, _draw_violin)
+
+
+def _distributions(
+    records: Sequence[ScoreRecord], metric: str, labels: Labels | None, draw: DrawValues
+) -> Figure:
+    if metric not in ALL_METRICS:
+        raise UnknownNameError("metric", metric, ALL_METRICS)
     methods = _methods(records)
     regions = list(dict.fromkeys(record.region for record in records))
-    figure, (axes,) = _figure(max(6.6, 0.3 * len(regions) * (len(methods) + 1)), 3.6)
+    figure, (axes,) = new_figure(max(6.6, 0.3 * len(regions) * (len(methods) + 1)), 3.6)
     width = 0.8 / len(methods)
     for index, (method, colour) in enumerate(method_colours(methods).items()):
         offset = (index - (len(methods) - 1) / 2) * width
         for position, region in enumerate(regions):
-            values = _values(records, method, region, METRICS[metric])
-            _draw_box(axes, values, position + offset, 0.8 * width, colour)
-        axes.scatter([], [], marker="s", s=60, color=colour, label=_label(method, labels))
+            values = _values(records, method, region, ALL_METRICS[metric])
+            if not values:
+                place = axes.get_xaxis_transform()
+                axes.text(position + offset, 0.02, "n/a", transform=place, ha="center")
+                continue
+            draw(axes, values, position + offset, 0.8 * width, colour)
+            x = position + offset + spread(len(values), 0.2 * width)
+            axes.scatter(x, values, s=10, color=colour, edgecolor="white", linewidth=0.4, zorder=3)
+        axes.scatter([], [], marker="s", s=60, color=colour, label=label_of(method, labels))
     axes.set_xticks(range(len(regions)), regions)
     axes.set_xlim(-0.5, len(regions) - 0.5)
-    top = 100.0 if metric == "dice" else axes.get_ylim()[1]
+    top = 100.0 if ALL_METRICS[metric].unit == "%" else axes.get_ylim()[1]
     axes.set_ylim(-0.02 * top, 1.02 * top)  # dots on the axis stay whole
-    _finish(axes, y_label=METRICS[metric].title, grid_axis="y")
-    _legend(figure, axes)
+    finish_axes(axes, y_label=ALL_METRICS[metric].title, grid_axis="y")
+    add_legend(figure, axes)
     return figure
 
 
@@ -145,18 +147,18 @@ def learning_curves(journals: Mapping[str, Path], labels: Labels | None = None) 
     names.sort(key=lambda name: (name != LABEL_FREE_SCORE, "validation" not in name))
     columns = min(3, len(names))
     rows = math.ceil(len(names) / columns)
-    figure, panels = _figure(3.4 * columns + 0.4, 2.3 * rows + 0.6, rows, columns)
+    figure, panels = new_figure(3.4 * columns + 0.4, 2.3 * rows + 0.6, rows, columns)
     colours = method_colours(list(journals))
     for axes, name in zip(panels, names, strict=False):
         for method, by_name in curves.items():
             if name in by_name:
-                _draw_curve(axes, by_name[name], colours[method], _label(method, labels))
+                _draw_curve(axes, by_name[name], colours[method], label_of(method, labels))
         axes.set_title(name, loc="left", fontsize=9, color=INK)
         axes.xaxis.set_major_locator(MaxNLocator(4, integer=True))
-        _finish(axes, x_label="iteration", y_label=_curve_unit(name), grid_axis="y")
+        finish_axes(axes, x_label="iteration", y_label=_curve_unit(name), grid_axis="y")
     for axes in panels[len(names) :]:
         axes.set_axis_off()
-    _legend(figure, panels[0], handles_of=panels)
+    add_legend(figure, panels[0], handles_of=panels)
     return figure
 
 
@@ -179,53 +181,9 @@ def read_curves(journal: Path) -> dict[str, dict[int, float]]:
     return {name: dict(sorted(values.items())) for name, values in curves.items()}
 
 
-def _figure(
-    width_inches: float, height_inches: float, rows: int = 1, columns: int = 1
-) -> tuple[Figure, list[Axes]]:
-    figure = Figure(figsize=(width_inches, height_inches), layout="constrained", facecolor="white")
-    FigureCanvasAgg(figure)
-    return figure, list(figure.subplots(rows, columns, squeeze=False).flat)
-
-
-def _finish(
-    axes: Axes, *, x_label: str = "", y_label: str = "", grid_axis: Literal["x", "y"]
-) -> None:
-    axes.set_xlabel(x_label, color=MUTED, fontsize=9)
-    axes.set_ylabel(y_label, color=MUTED, fontsize=9)
-    axes.tick_params(colors=INK, labelsize=9, length=0)
-    axes.grid(axis=grid_axis, color=GRID, linewidth=0.8, zorder=0)
-    axes.set_axisbelow(True)
-    for side, spine in axes.spines.items():
-        spine.set_visible(side == ("left" if grid_axis == "x" else "bottom"))
-        spine.set_color(MUTED)
-
-
-def _legend(figure: Figure, axes: Axes, handles_of: Sequence[Axes] | None = None) -> None:
-    """Put one entry a method above the panels."""
-    entries: dict[str, Any] = {}
-    for panel in handles_of or [axes]:
-        for handle, label in zip(*panel.get_legend_handles_labels(), strict=True):
-            entries.setdefault(label, handle)
-    longest = max(len(label) for label in entries)
-    figure.legend(
-        entries.values(),
-        entries.keys(),
-        loc="outside upper center",
-        ncols=max(1, min(len(entries), int(figure.get_figwidth() * 12 / (longest + 5)))),
-        columnspacing=1.2,
-        handletextpad=0.5,
-        frameon=False,
-        fontsize=9,
-        labelcolor=INK,
-    )
-
-
 def _draw_box(
     axes: Axes, values: Sequence[float], position: float, width: float, colour: str
 ) -> None:
-    if not values:
-        axes.text(position, 0.02, "n/a", transform=axes.get_xaxis_transform(), ha="center")
-        return
     axes.boxplot(
         [values],
         positions=[position],
@@ -238,8 +196,18 @@ def _draw_box(
         capprops={"color": colour},
         manage_ticks=False,
     )
-    x = position + _spread(len(values), width / 4)
-    axes.scatter(x, values, s=10, color=colour, edgecolor="white", linewidth=0.4, zorder=3)
+
+
+def _draw_violin(
+    axes: Axes, values: Sequence[float], position: float, width: float, colour: str
+) -> None:
+    if np.ptp(values) > 0:  # a density of equal values is none
+        drawn: Any = axes.violinplot([values], [position], widths=width, showextrema=False)
+        for body in drawn["bodies"]:
+            body.set(facecolor=colour, edgecolor=colour, alpha=0.3)
+    median = float(np.median(values))
+    ends = [position - width / 4, position + width / 4]
+    axes.plot(ends, [median, median], color=colour, linewidth=2)
 
 
 def _draw_curve(axes: Axes, values: Mapping[int, float], colour: str, label: str) -> None:
@@ -287,13 +255,3 @@ def _case_means(records: Sequence[ScoreRecord], method: str) -> list[float]:
         if record.method == method and record.dice is not None:
             by_case.setdefault(record.case, []).append(100 * record.dice)
     return [float(np.mean(values)) for values in by_case.values()]
-
-
-def _spread(count: int, reach: float) -> NDArray[np.float64]:
-    """Return offsets that keep neighbouring dots apart; the same at each call."""
-    golden = (np.arange(count, dtype=np.float64) * 0.618034) % 1.0
-    return np.asarray((golden * 2 - 1) * reach, dtype=np.float64)
-
-
-def _label(method: str, labels: Labels | None) -> str:
-    return (labels or {}).get(method, method)

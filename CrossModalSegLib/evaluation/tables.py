@@ -99,6 +99,8 @@ def summary_row(
     cells: Mapping[str, Cell],
     own: Sequence[ScoreRecord],
     gap_closed: float | None,
+    *,
+    runs: int = 0,
 ) -> Row:
     """Return a method's row with the counts of its records."""
     return Row(
@@ -110,6 +112,7 @@ def summary_row(
         empties=Counter(record.empty for record in own if record.empty != "none"),
         missing=sum(bool(record.further.get(PREDICTION_MISSING)) for record in own)
         // max(1, len(cells)),
+        runs=runs,
     )
 
 

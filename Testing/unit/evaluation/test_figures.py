@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import matplotlib as mpl
@@ -15,13 +16,13 @@ from matplotlib.patches import Rectangle
 from PIL import Image
 
 from CrossModalSegLib.core.errors import CohortError, ConfigError, UnknownNameError
+from CrossModalSegLib.evaluation.figure_style import method_colours, png_bytes
 from CrossModalSegLib.evaluation.figures import (
     box_plots,
     learning_curves,
     mean_dice_bars,
-    method_colours,
-    png_bytes,
     read_curves,
+    violin_plots,
 )
 from CrossModalSegLib.evaluation.records import ScoreRecord
 
@@ -157,3 +158,18 @@ def test_the_bounds_keep_their_colours_and_no_two_methods_share_one() -> None:
     colours = method_colours(names)
     assert len(set(colours.values())) == len(names)
     assert method_colours(["glua", "supervised"])["supervised"] == colours["supervised"]
+
+
+def test_violins_show_every_case_and_survive_equal_values() -> None:
+    figure = violin_plots(records(), "dice", LABELS)  # all cases of a method are equal
+    (axes,) = figure.axes
+    dots = [offset for entry in axes.collections for offset in np.asarray(entry.get_offsets())]
+    assert sum(bool(np.isfinite(dot).all()) and dot[1] > 0 for dot in dots) == 12
+    varied = [
+        replace(record, dice=0.1 * index) for index, record in enumerate(records()[:6], start=1)
+    ]
+    shapes = [c for c in violin_plots(varied, "dice").axes[0].collections if c.get_paths()]
+    heights = [np.ptp(shape.get_paths()[0].vertices[:, 1]) for shape in shapes]
+    assert max(heights) == pytest.approx(40.0)  # from the smallest value to the largest
+    with pytest.raises(UnknownNameError):
+        violin_plots(records(), "dise")
