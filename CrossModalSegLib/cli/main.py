@@ -21,6 +21,7 @@ from CrossModalSegLib.cli.command import (
     UnexpectedError,
     UsageError,
 )
+from CrossModalSegLib.cli.compare import Compare
 from CrossModalSegLib.cli.demo import Demo
 from CrossModalSegLib.cli.displays import display_for
 from CrossModalSegLib.cli.doctor import Doctor
@@ -160,6 +161,7 @@ COMMANDS: dict[str, type[Command] | _Group] = {
     "train": Train,
     "segment": Segment,
     "evaluate": Evaluate,
+    "compare": Compare,
     "models": _Group(
         "List, import, export and delete models.",
         {

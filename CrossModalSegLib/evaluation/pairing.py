@@ -101,30 +101,35 @@ def pair_folders(predictions: Path, references: Path) -> Pairing:
     return pairing
 
 
-def find_label_maps(folder: Path) -> dict[str, Path]:
+def find_label_maps(folder: Path, stem: str = REFERENCE_STEM) -> dict[str, Path]:
     """Return the label maps of a folder by case name.
+
+    Args:
+        folder: Holds `<case>.nii.gz` (or another volume format) or `<case>/<stem>.nii.gz`.
+        stem: "image" finds images instead.
 
     Raises:
         InputFileError: The folder is missing, holds no label map, or two for one case.
     """
+    kind = "label map" if stem == REFERENCE_STEM else stem
     if not folder.is_dir():
-        raise InputFileError(f"{folder} is not a folder, expected one with a label map per case.")
+        raise InputFileError(f"{folder} is not a folder, expected one with a {kind} per case.")
     found: dict[str, Path] = {}
     for entry in sorted(folder.iterdir()):
         if entry.name.startswith("."):
             continue
-        for path in _label_maps_of(entry):
+        for path in _volumes_of(entry, stem):
             case = entry.name if entry.is_dir() else case_name(path)
             if case in found:
                 raise InputFileError(
-                    f"Case {case!r} has two label maps: {found[case]} and {path}.",
+                    f"Case {case!r} has two {kind}s: {found[case]} and {path}.",
                     hint="Keep one of them in the folder.",
                 )
             found[case] = path
     if not found:
         raise InputFileError(
-            f"{folder} holds no label map.",
-            hint="Expected <case>.nii.gz (.nii, .nrrd, .seg.nrrd, .mha) or <case>/label.nii.gz.",
+            f"{folder} holds no {kind}.",
+            hint=f"Expected <case>.nii.gz (.nii, .nrrd, .seg.nrrd, .mha) or <case>/{stem}.nii.gz.",
         )
     return found
 
@@ -179,14 +184,12 @@ def listed(cases: Sequence[str]) -> str:
     return f"{len(cases)} {'case' if len(cases) == 1 else 'cases'} ({shown}{more})"
 
 
-def _label_maps_of(entry: Path) -> list[Path]:
-    """Return the entry itself if it is a volume, or the files called `label` in a folder."""
+def _volumes_of(entry: Path, stem: str) -> list[Path]:
+    """Return the entry itself if it is a volume, or the files of that name in a folder."""
     if not entry.is_dir():
         return [entry] if volume_suffix(entry) else []
     return [
-        path
-        for path in sorted(entry.iterdir())
-        if volume_suffix(path) and case_name(path) == REFERENCE_STEM
+        path for path in sorted(entry.iterdir()) if volume_suffix(path) and case_name(path) == stem
     ]
 
 

@@ -49,6 +49,8 @@ class Provenance:
     """Content hash of each method's model bundle."""
     cohort_hashes: Mapping[str, str] = field(default_factory=dict)
     """Content hash of each cohort by its role, e.g. "target test"."""
+    score_hashes: Mapping[str, str] = field(default_factory=dict)
+    """SHA-256 of each scores file that was compared, by its path."""
     packages: Mapping[str, str] = field(default_factory=dict)
     python: str = field(default_factory=platform.python_version)
     platform: str = field(default_factory=platform.platform)

@@ -9,16 +9,25 @@ from html import escape
 from pathlib import Path
 
 from CrossModalSegLib.core.errors import InputFileError
+from CrossModalSegLib.evaluation.grids import Grid
 from CrossModalSegLib.evaluation.provenance import Provenance
 from CrossModalSegLib.evaluation.records import write_text
 from CrossModalSegLib.evaluation.report_style import STYLE
-from CrossModalSegLib.evaluation.table_formats import NOT_RUN, TextTable, percent, text_table
-from CrossModalSegLib.evaluation.tables import Row, ScoreTable
+from CrossModalSegLib.evaluation.report_tables import (
+    SORT_SCRIPT,
+    SORT_SCRIPT_HASH,
+    SORT_STYLE,
+    grid_html,
+    score_table_html,
+)
+from CrossModalSegLib.evaluation.score_table import ScoreTable
 
 _SIGNATURES = {b"\x89PNG\r\n\x1a\n": "image/png", b"\xff\xd8\xff": "image/jpeg"}
 
 _POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 """The page may load nothing, not even from its own folder."""
+
+_SORTABLE_POLICY = f"{_POLICY}; script-src '{SORT_SCRIPT_HASH}'"
 
 
 _FOOTER = "Made by CrossModalSeg. For research only, not for decisions about patients."
@@ -85,11 +94,15 @@ class Headline:
 
 @dataclass(frozen=True, kw_only=True)
 class Section:
-    """A heading with text and pictures."""
+    """A heading with text, tables and pictures."""
 
     title: str
     text: str = ""
     pictures: tuple[Picture, ...] = ()
+    grids: tuple[Grid, ...] = ()
+    tables: tuple[ScoreTable, ...] = ()
+    is_folded: bool = False
+    """Whether the tables are shown on demand only."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,6 +120,7 @@ class ReportContent:
         provenance: What produced the numbers.
         facts: Further facts for the provenance, e.g. duration.
         commands: Command lines that make everything again.
+        is_sortable: Whether a script of the page's own sorts tables by a click on a head.
     """
 
     title: str
@@ -119,6 +133,7 @@ class ReportContent:
     provenance: Provenance | None = None
     facts: Mapping[str, str] = field(default_factory=dict)
     commands: tuple[str, ...] = ()
+    is_sortable: bool = False
 
 
 def build_report(content: ReportContent, path: Path) -> None:
@@ -143,15 +158,18 @@ def report_html(content: ReportContent) -> str:
         _commands(content.commands),
         f"<footer>{_FOOTER}</footer>",
     ]
+    policy = _SORTABLE_POLICY if content.is_sortable else _POLICY
+    style = STYLE + SORT_STYLE if content.is_sortable else STYLE
+    script = f"<script>{SORT_SCRIPT}</script>\n" if content.is_sortable else ""
     return "\n".join(
         (
             '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">',
-            f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">',
+            f'<meta http-equiv="Content-Security-Policy" content="{policy}">',
             '<meta name="viewport" content="width=device-width, initial-scale=1">',
             f"<title>{escape(content.title)}</title>",
-            f"<style>{STYLE}</style>\n</head>\n<body>\n<main>",
+            f"<style>{style}</style>\n</head>\n<body>\n<main>",
             *(part for part in body if part),
-            "</main>\n</body>\n</html>\n",
+            f"</main>\n{script}</body>\n</html>\n",
         )
     )
 
@@ -181,59 +199,20 @@ def _notes(notes: Sequence[str]) -> str:
 def _tables(tables: Sequence[ScoreTable], descriptions: Mapping[str, str]) -> str:
     if not tables:
         return ""
-    parts = ["<section>\n<h2>Scores</h2>", *(_table(table) for table in tables)]
+    parts = ["<section>\n<h2>Scores</h2>", *(score_table_html(table) for table in tables)]
     if descriptions:
         parts.append(_terms(descriptions, "terms"))
     return "\n".join([*parts, "</section>"])
-
-
-def _table(table: ScoreTable) -> str:
-    text = text_table(table)
-    head = "".join(f'<th scope="col">{escape(name)}</th>' for name in text.header)
-    return "\n".join(
-        (
-            f'<h3>{escape(table.metric.title)}</h3>\n<div class="card scroll">\n<table>',
-            f"<caption>{escape(table.caption())}</caption>",
-            f"<thead><tr>{head}</tr></thead>\n<tbody>",
-            *(_table_row(text, index, row) for index, row in enumerate(table.rows)),
-            "</tbody>\n</table>\n</div>",
-        )
-    )
-
-
-def _table_row(text: TextTable, index: int, row: Row) -> str:
-    cells = text.rows[index]
-    shown = [f'<th scope="row">{escape(cells[0])}</th>']
-    if not row.cells:
-        return f'<tr class="bound">{shown[0]}<td colspan="{len(cells) - 1}">{NOT_RUN}</td></tr>'
-    gap_column = len(cells) - 2
-    for column, cell in enumerate(cells[1:], start=1):
-        value, plus_minus, deviation = cell.partition(" ± ")
-        inner = escape(value)
-        if plus_minus:
-            inner += f' <span class="deviation">± {escape(deviation)}</span>'
-        if column == gap_column:
-            inner = _gap_bar(row.gap_closed)
-        best = ' class="best"' if (index, column) in text.bold else ""
-        shown.append(f"<td{best}>{inner}</td>")
-    bound = ' class="bound"' if row.is_bound else ""
-    return f"<tr{bound}>{''.join(shown)}</tr>"
-
-
-def _gap_bar(gap_closed: float | None) -> str:
-    if gap_closed is None:
-        return ""
-    width = 100 * min(1.0, max(0.0, gap_closed))
-    return (
-        f'<span class="gap"><span class="bar" aria-hidden="true">'
-        f'<span style="width:{width:.0f}%"></span></span>{percent(gap_closed)}</span>'
-    )
 
 
 def _section(section: Section) -> str:
     parts = [f"<section>\n<h2>{escape(section.title)}</h2>"]
     if section.text:
         parts.append(f"<p>{escape(section.text)}</p>")
+    tables = [*map(score_table_html, section.tables), *map(grid_html, section.grids)]
+    if tables and section.is_folded:
+        tables = ["<details><summary>Show the tables</summary>", *tables, "</details>"]
+    parts += tables
     if section.pictures:
         pictures = [_picture(picture) for picture in section.pictures]
         parts.extend(['<div class="pictures">', *pictures, "</div>"])

@@ -169,7 +169,7 @@ def test_violins_show_every_case_and_survive_equal_values() -> None:
         replace(record, dice=0.1 * index) for index, record in enumerate(records()[:6], start=1)
     ]
     shapes = [c for c in violin_plots(varied, "dice").axes[0].collections if c.get_paths()]
-    heights = [np.ptp(shape.get_paths()[0].vertices[:, 1]) for shape in shapes]
+    heights = [np.ptp(np.asarray(shape.get_paths()[0].vertices)[:, 1]) for shape in shapes]
     assert max(heights) == pytest.approx(40.0)  # from the smallest value to the largest
     with pytest.raises(UnknownNameError):
         violin_plots(records(), "dise")
