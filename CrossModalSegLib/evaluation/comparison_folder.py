@@ -72,7 +72,7 @@ def write_comparison(
         Cancelled: The job was cancelled between two steps.
     """
     parts = ReportParts()
-    steps = (_write_tables, _write_papers, _write_statistics, _write_figures, _write_cases)
+    steps = (_write_cases, _write_tables, _write_papers, _write_statistics, _write_figures)
     for step in reporter.track(steps, "compare", len(steps)):
         step(folder, comparison, options, parts)
     provenance = merged_provenance(comparison, options.command, {"bootstrap": options.seed})

@@ -13,7 +13,7 @@ from CrossModalSegLib.evaluation.significance import (
     RESAMPLES,
     Interval,
     PairedTest,
-    fewest_patients,
+    sizes_of,
     smallest_p,
 )
 from CrossModalSegLib.evaluation.table_formats import percent
@@ -129,12 +129,13 @@ def _last_column(comparison: Comparison) -> int:
 
 def _test_notes(tests: Sequence[PairedTest]) -> tuple[str, ...]:
     notes = [_TEST_NOTE, _bootstrap_note()]
-    for direction, patients in fewest_patients(tests).items():
-        if smallest_p(patients) > SIGNIFICANT:
-            where = f" ({direction})" if direction else ""
+    for direction, (patients, count) in sizes_of(tests).items():
+        possible = min(1.0, count * smallest_p(patients))
+        if possible > SIGNIFICANT:
+            where = f" of {direction}" if direction else ""
             notes.append(
-                f"With {patients} patients{where} no p-value below {smallest_p(patients):.3g} is "
-                "possible: no difference can be shown by this test."
+                f"With {patients} patients and {count} tests{where} no corrected p-value below "
+                f"{possible:.2g} is possible; --against METHOD makes fewer tests."
             )
     return tuple(notes)
 

@@ -104,7 +104,8 @@ def grid_markdown(grid: Grid) -> str:
     for row in grid.rows:
         cells = [escape_markdown(cell) for cell in row.cells]
         lines.append(_line([f"**{c}**" if i in row.bold else c for i, c in enumerate(cells)]))
-    return "\n".join([*lines, "", *(escape_markdown(note) for note in grid.notes), ""])
+    notes = [line for note in grid.notes for line in (escape_markdown(note), "")]
+    return "\n".join([*lines, "", *notes])
 
 
 def grid_latex(grid: Grid) -> str:

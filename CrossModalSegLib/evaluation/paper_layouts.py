@@ -84,7 +84,7 @@ def _one_direction(comparison: Comparison, direction: Direction, layout: str, me
         title=f"{ALL_METRICS[metric].title}{where} (layout of BiGL, Table {layout[-1]})",
         header=("Method", *_columns(blocks, "Average")),
         rows=rows,
-        notes=_notes(comparison, blocks),
+        notes=_notes(comparison, blocks, with_deviations=True),
     )
 
 
@@ -218,11 +218,14 @@ def _paper_title(metric: str) -> str:
     return "ASD (voxel)" if metric == ASD else ALL_METRICS[metric].title
 
 
-def _notes(comparison: Comparison, blocks: Sequence[Block]) -> tuple[str, ...]:
+def _notes(
+    comparison: Comparison, blocks: Sequence[Block], *, with_deviations: bool = False
+) -> tuple[str, ...]:
     notes = []
     for direction, metric in blocks:
         where = f"{direction.name}: " if direction.name else ""
-        notes.append(f"{where}{comparison.table(direction, metric).caption()}")
+        caption = comparison.table(direction, metric).caption(with_deviations=with_deviations)
+        notes.append(f"{where}{caption}")
     if any(metric == ASD for _, metric in blocks):
         notes.append(
             "ASD (voxel): average symmetric surface distance, as in SIFA's line of papers."

@@ -118,14 +118,15 @@ class ScoreTable:
     policy: EmptyPolicy
     across: Across = "patients"
 
-    def caption(self) -> str:
+    def caption(self, *, with_deviations: bool = True) -> str:
         """Say what the numbers are: statistic, number of patients, policy and count of empties."""
+        spread = "± population standard deviation across" if with_deviations else "over"
         patients = f"n = {self.patients}"
         if self.across == "runs":
             runs = ", ".join(f"{row.label} {row.runs}" for row in self.rows if row.runs)
             patients = f"{runs}; each run is the mean over {self.patients} patients"
         text = (
-            f"{self.metric.title}: mean ± population standard deviation across {self.across} "
+            f"{self.metric.title}: mean {spread} {self.across} "
             f"({patients}); average: mean over the structures. "
             f"Empty masks (policy '{self.policy}'): {self._count_empties()}."
         )

@@ -242,9 +242,10 @@ def _mean(records: Sequence[ScoreRecord], metric: str) -> float | None:
     return float(np.mean(defined)) if defined else None
 
 
-def fewest_patients(tests: Sequence[PairedTest]) -> Mapping[str, int]:
-    """Return the smallest number of patients of any test, by direction."""
-    fewest: dict[str, int] = {}
+def sizes_of(tests: Sequence[PairedTest]) -> Mapping[str, tuple[int, int]]:
+    """Return by direction the smallest number of patients of a test, and the number of tests."""
+    sizes: dict[str, tuple[int, int]] = {}
     for test in tests:
-        fewest[test.direction] = min(fewest.get(test.direction, test.patients), test.patients)
-    return fewest
+        fewest, count = sizes.get(test.direction, (test.patients, 0))
+        sizes[test.direction] = min(fewest, test.patients), count + 1
+    return sizes
