@@ -166,7 +166,7 @@ class CrossModalSegLogic(ScriptedLoadableModuleLogic):
 
     def models(self) -> list[str]:
         """Return the names of the models that can be used."""
-        return [card.name for card in self.service.catalogue.entries()]
+        return [card.name for card in self.service.catalogue.matching()]
 
     def segment(
         self,

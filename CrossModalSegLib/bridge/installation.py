@@ -130,6 +130,12 @@ class Installer:
             )
         return self.check()
 
+    def shutdown(self) -> None:
+        """End what runs beside Slicer; imports that are being tried stay untried."""
+        if self._verification is not None:
+            self._verification.stop()
+            self._verification = None
+
     def _install(self, found: Survey, on_line: OnLine) -> None:
         for packages, again in ((found.absent, False), (found.damaged, True)):
             if packages:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from functools import cached_property
 from typing import Any
 
 from CrossModalSegLib.bridge.installation import Installer
@@ -45,14 +44,9 @@ class SegmentService:
     ) -> None:
         self.jobs = jobs or WorkerJobs()
         self.catalogue = catalogue or ModelCatalogue()
-        self._installer = installer
+        self.installer = installer or Installer()
         self.run: SegmentRun | None = None
         """The latest run."""
-
-    @cached_property
-    def installer(self) -> Installer:
-        """Says what is missing and installs it."""
-        return self._installer or Installer()
 
     @property
     def is_busy(self) -> bool:
@@ -157,6 +151,7 @@ class SegmentService:
         """Stop everything; the worker's processes end."""
         self.cancel()
         self.jobs.shutdown()
+        self.installer.shutdown()
 
 
 def text_of(error: CrossModalSegError) -> str:

@@ -52,6 +52,9 @@ class Trial(Protocol):
     def wait(self, breathe: Callable[[], None]) -> Failures:
         """Return what failed, once that is known, and breathe meanwhile."""
 
+    def stop(self) -> None:
+        """End it without a verdict."""
+
 
 class Verification:
     """A try that runs beside the program.
@@ -108,6 +111,14 @@ class Verification:
             breathe()
             time.sleep(0.1)
         return failures
+
+    def stop(self) -> None:
+        """End the process without a verdict."""
+        if self._failures is None:
+            kill_tree(self._process)
+            self._process.wait()
+            self._output.close()
+            self._failures = {}
 
     def _read(self, exit_code: int | None) -> Failures:
         self._output.seek(0)

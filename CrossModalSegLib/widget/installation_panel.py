@@ -28,6 +28,8 @@ class InstallationPanel:
         self._service = service
         self._on_changed = on_changed
         self.is_ready = False
+        self.is_verifying = False
+        """Whether imports are being tried, beside Slicer; `check` tells what came out."""
         ui.installationFrame.setStyleSheet(FRAME_STYLE)
         ui.installButton.clicked.connect(self._install)
         ui.checkAgainButton.clicked.connect(self._check_again)
@@ -35,7 +37,7 @@ class InstallationPanel:
     def check(self) -> None:
         """Look at what is installed; quick, and nothing is imported."""
         state = self._service.installer.check()
-        self.is_ready = state.ready
+        self.is_ready, self.is_verifying = state.ready, state.is_verifying
         self._ui.installationFrame.setVisible(not state.ready)
         self._ui.installationLabel.setText(state.explanation)
 

@@ -22,11 +22,19 @@ class MessageArea:
     Args:
         ui: Has messageFrame, messageLabel, copyMessageButton and dismissButton.
         on_hide: Called when a message goes away.
+        details: Returns what is copied with a message, for a bug report.
     """
 
-    def __init__(self, ui: Any, *, on_hide: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        ui: Any,
+        *,
+        on_hide: Callable[[], None] | None = None,
+        details: Callable[[], str] | None = None,
+    ) -> None:
         self._ui = ui
-        self._on_hide = on_hide
+        self._on_hide = on_hide or _do_nothing
+        self._details = details
         ui.copyMessageButton.clicked.connect(self._copy)
         ui.dismissButton.clicked.connect(self.hide)
         self.hide()
@@ -55,4 +63,11 @@ class MessageArea:
         self._ui.messageFrame.setVisible(True)
 
     def _copy(self) -> None:
-        qt.QApplication.clipboard().setText(self._ui.messageLabel.text)
+        text = self._ui.messageLabel.text
+        if self._details is not None:
+            text = f"{text}\n\n{self._details()}"
+        qt.QApplication.clipboard().setText(text)
+
+
+def _do_nothing() -> None:
+    """Stand in for what nobody asked for."""

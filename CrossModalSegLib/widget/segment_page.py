@@ -19,13 +19,13 @@ from CrossModalSegLib.core.events import Event
 from CrossModalSegLib.widget.input_panel import InputPanel
 from CrossModalSegLib.widget.installation_panel import InstallationPanel
 from CrossModalSegLib.widget.log_panel import LogPanel
-from CrossModalSegLib.widget.message_panel import MessagePanel
+from CrossModalSegLib.widget.message_area import MessageArea
 from CrossModalSegLib.widget.model_panel import ModelPanel
 from CrossModalSegLib.widget.options_panel import OptionsPanel
 from CrossModalSegLib.widget.polling import Poller
 from CrossModalSegLib.widget.result_panel import ResultPanel
 
-TICKS_PER_LOG_UPDATE = 20
+TICKS_PER_LOOK = 20
 
 
 class SegmentPage:
@@ -52,7 +52,7 @@ class SegmentPage:
         self.options = OptionsPanel(self.ui, self._update_soon)
         self.result = ResultPanel(self.ui)
         self.log = LogPanel(self.ui, service.jobs)
-        self.message = MessagePanel(self.ui, service.jobs.log.errors_text)
+        self.message = MessageArea(self.ui, details=service.jobs.log.errors_text)
         self.installation = InstallationPanel(self.ui, service, self._update_soon)
         self.ui.applyButton.clicked.connect(self._apply_or_cancel)
         self.ui.sampleButton.clicked.connect(self._make_sample)
@@ -97,7 +97,7 @@ class SegmentPage:
             panel.set_parameters(parameters)
         if parameters is None:
             self.result.clear()
-            self.message.clear()
+            self.message.hide()
             self._update()
             return
         self._gui_tag = parameters.connectGui(self.ui)
@@ -177,7 +177,7 @@ class SegmentPage:
             self.ui.statusLabel.setText(_("Cancelling…"))
             self._service.cancel()
             return
-        self.message.clear()
+        self.message.hide()
         model, parameters = self.model.chosen, self._parameters
         if model is None or self._reason_not_to_apply():
             self._update()
@@ -233,13 +233,15 @@ class SegmentPage:
         parameters.volumesTable = fill_table(
             parameters.volumesTable, outcome.volumes, outcome.segmentation_node
         )
-        self.message.show_warnings(outcome.warnings)
+        if outcome.warnings:
+            texts = (f"{warning.message} {warning.hint}" for warning in outcome.warnings)
+            self.message.show_warning("\n".join(text.strip() for text in texts))
         text = _("Done in {seconds:.1f} s.").format(seconds=outcome.seconds)
         self.ui.statusLabel.setText(text)
         self.result.show()
 
     def _make_sample(self, *_args: object) -> None:
-        self.message.clear()
+        self.message.hide()
         self._sample = SampleJob(on_progress=self._show_progress, on_end=self._end_sample)
         self._sample.start()
         self._poller.start()
@@ -281,5 +283,8 @@ class SegmentPage:
         if self._is_sampling and self._sample is not None:
             self._sample.poll()
         self._ticks += 1
-        if self._ticks % TICKS_PER_LOG_UPDATE == 0:
+        if self._ticks % TICKS_PER_LOOK == 0:
             self.log.update()
+            if self.installation.is_verifying:
+                self.installation.check()
+                self._update_soon()

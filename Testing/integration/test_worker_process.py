@@ -73,14 +73,13 @@ class Driver:
 
     def wait_for(self, wanted: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
         """Return the first event that is wanted, of those that came or will come."""
-        for event in self.events:
-            if wanted(event):
-                return event
-        while True:
-            event = json.loads(self._incoming.get(timeout=SECONDS))  # nothing but JSON comes
+        known = next(filter(wanted, self.events), None)
+        while known is None:
+            line = self._incoming.get(timeout=SECONDS)
+            event: dict[str, Any] = json.loads(line)  # nothing but JSON comes
             self.events.append(event)
-            if wanted(event):
-                return event
+            known = event if wanted(event) else None
+        return known
 
     def end_of(self, job: str) -> dict[str, Any]:
         return self.wait_for(lambda e: e["job"] == job and e["event"] in TERMINAL)
@@ -195,7 +194,7 @@ def test_a_bad_job_between_two_good_ones_hurts_neither(home: Path, worker: Drive
     assert worker.end_of("good 2")["outputs"] == [str(home / "3 ö.seg.nrrd")]
 
 
-def test_a_warm_model_is_not_loaded_again(home: Path, worker: Driver) -> None:
+def test_a_warm_model_is_not_loaded_again(worker: Driver) -> None:
     worker.send("warm", "warm_up", model="slow", device="cpu", precision="32-true")
     assert worker.end_of("warm")["summary"]["device"] == "cpu"
     worker.send("again", "warm_up", model="slow", device="cpu", precision="32-true")
@@ -205,7 +204,7 @@ def test_a_warm_model_is_not_loaded_again(home: Path, worker: Driver) -> None:
 
 
 def test_a_job_is_cancelled_in_the_middle_and_leaves_nothing(home: Path, worker: Driver) -> None:
-    worker.send("long", "segment", **wish(home, "long", "long.nrrd", "slow"))
+    worker.send("long", "segment", **wish(home, "long", "cancelled.nrrd", "slow"))
     worker.send("next", "segment", **wish(home, "small", "next.nrrd"))
     first = worker.wait_for(is_progress_of("long"))
     assert first["done"] < first["total"] == 1600
@@ -214,7 +213,7 @@ def test_a_job_is_cancelled_in_the_middle_and_leaves_nothing(home: Path, worker:
     assert worker.end_of("long")["event"] == "cancelled"
     assert time.monotonic() - began < CANCEL_SECONDS
     assert worker.end_of("next")["event"] == "done"
-    assert not (home / "long.nrrd").exists()
+    assert not (home / "cancelled.nrrd").exists()
     assert not list(home.glob(".*"))
 
 
@@ -247,8 +246,8 @@ def test_a_waiting_job_is_cancelled_while_another_runs(home: Path, worker: Drive
 def test_lines_that_are_no_requests_are_answered(worker: Driver, line: bytes, job: str) -> None:
     known = len(worker.events)
     worker.send_line(line)
-    worker.send(f"after {line[:12]!r}", "devices")
-    worker.end_of(f"after {line[:12]!r}")
+    worker.send(f"after {known}", "devices")
+    worker.end_of(f"after {known}")
     errors = [e for e in worker.events[known:] if e["event"] == "error"]
     assert [(e["job"], e["kind"]) for e in errors] == [(job, "request")]
 

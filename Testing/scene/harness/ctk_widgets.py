@@ -56,14 +56,7 @@ class ctkCollapsibleButton(QtWidgets.QWidget):
         if collapsed == self._collapsed:
             return
         self._collapsed = collapsed
-        self._is_forcing = True
-        for child in self._contents():
-            if collapsed:
-                child.setProperty(_HIDDEN, child.isHidden())
-                child.hide()
-            elif not child.property(_HIDDEN):
-                child.show()
-        self._is_forcing = False
+        self._force_contents()
         self.setMaximumHeight(self._height + self._collapsed_height if collapsed else 16777215)
         self.updateGeometry()
         self.update()
@@ -110,15 +103,16 @@ class ctkCollapsibleButton(QtWidgets.QWidget):
     def eventFilter(self, watched: QtCore.QObject, event: QtCore.QEvent) -> bool:
         """Keep children hidden while collapsed, and remember what they would be."""
         kinds = (QtCore.QEvent.Type.ShowToParent, QtCore.QEvent.Type.HideToParent)
-        is_ours = isinstance(watched, QtWidgets.QWidget) and watched.parent() is self
-        if is_ours and self._collapsed and not self._is_forcing and event.type() in kinds:
-            is_hidden = event.type() == kinds[1]
-            watched.setProperty(_HIDDEN, is_hidden)
-            if not is_hidden:
-                self._is_forcing = True
-                watched.hide()  # type: ignore[attr-defined]
-                self._is_forcing = False
+        is_wish = event.type() in kinds and not self._is_forcing
+        if is_wish and isinstance(watched, QtWidgets.QWidget):
+            watched.setProperty(_HIDDEN, event.type() == kinds[1])
+            self._force(watched)
         return super().eventFilter(watched, event)
+
+    def showEvent(self, event: QtGui.QShowEvent) -> None:
+        """Hide children now: as long as nothing is shown, that would not last."""
+        super().showEvent(event)
+        self._force_contents()
 
     def mousePressEvent(self, event: QtGui.QMouseEvent) -> None:
         """Open or close on a press on the header."""
@@ -168,8 +162,21 @@ class ctkCollapsibleButton(QtWidgets.QWidget):
         groups = QtGui.QPalette.ColorGroup
         return groups.Active if self.isEnabled() else groups.Disabled
 
-    def _contents(self) -> list[QtWidgets.QWidget]:
-        return [child for child in self.children() if isinstance(child, QtWidgets.QWidget)]
+    def _force_contents(self) -> None:
+        for child in self.children():
+            if isinstance(child, QtWidgets.QWidget):
+                self._force(child)
+
+    def _force(self, child: QtWidgets.QWidget) -> None:
+        """Show or hide a child, as if nobody had asked for it."""
+        is_hidden = bool(child.property(_HIDDEN))
+        if not self.testAttribute(QtCore.Qt.WidgetAttribute.WA_WState_Created) or is_hidden:
+            return
+        self._is_forcing = True
+        child.setVisible(not self._collapsed)
+        # Qt ignores being asked to hide what was hidden on purpose; the next one may mean it.
+        child.setAttribute(QtCore.Qt.WidgetAttribute.WA_WState_ExplicitShowHide, on=False)
+        self._is_forcing = False
 
 
 class ctkExpandableWidget(QtWidgets.QFrame):

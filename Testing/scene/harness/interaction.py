@@ -15,6 +15,9 @@ from Testing.scene.harness.failures import failures
 from Testing.scene.harness.pythonqt import unwrap
 
 TICK_MILLISECONDS = 10
+SETTLING_ROUNDS = 4
+"""After which nested layouts have the size that they want."""
+
 LOOK_MILLISECONDS = 20
 """Between two looks at a condition: Python is not run more often than in Slicer."""
 
@@ -91,19 +94,16 @@ def screenshot(
     """Save a picture of a widget, as high as what it has to show.
 
     Args:
-        widget: Need not be shown.
+        widget: Is shown if it is not yet.
         path: Of a PNG; replaced.
         width: In pixels; by default what it has.
         height: In pixels; by default what its contents need.
     """
     inner = unwrap(widget)
-    inner.resize(width or inner.width(), height or inner.height())
-    process_events()
-    if height is None:
-        layout = inner.layout()
-        needed = layout.totalHeightForWidth(inner.width()) if layout is not None else -1
-        inner.resize(inner.width(), max(needed, inner.sizeHint().height()))
-    process_events()
+    inner.show()
+    for _ in range(SETTLING_ROUNDS):
+        process_events()
+        inner.resize(width or inner.width(), height or _needed_height(inner))
     picture = QtGui.QImage(inner.size(), QtGui.QImage.Format.Format_RGB32)
     picture.fill(inner.palette().window().color())
     inner.render(picture)
@@ -149,6 +149,12 @@ class GuiClock:
         self.longest_gap_seconds = max(self.longest_gap_seconds, now - self._last)
         self._last = now
         self.ticks += 1
+
+
+def _needed_height(widget: QtWidgets.QWidget) -> int:
+    layout = widget.layout()
+    needed = layout.totalHeightForWidth(widget.width()) if layout is not None else -1
+    return max(needed, widget.sizeHint().height())
 
 
 def _usable(widget: Any) -> Any:

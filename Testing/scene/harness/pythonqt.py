@@ -119,6 +119,8 @@ def unwrap(value: Any) -> Any:
     """Return what PySide6 takes."""
     if isinstance(value, QtWrapper):
         return value._qt
+    if isinstance(value, QtWrapperType):
+        return value.qt_class
     if isinstance(value, list | tuple):
         return type(value)(map(unwrap, value)) if type(value) in {list, tuple} else value
     if isinstance(value, Signal) or (callable(value) and not isinstance(value, type)):

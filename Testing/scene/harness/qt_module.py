@@ -42,6 +42,10 @@ class QDesktopServices:
         return True
 
 
+ONLY_PYSIDE = frozenset({"Signal", "SignalInstance", "Slot", "Property", "ClassInfo", "SIGNAL"})
+"""What PySide6 adds to Qt."""
+
+
 class NameSpace:
     """A name space of Qt whose enums have no names of their own."""
 
@@ -56,8 +60,8 @@ class QtModule(ModuleType):
     """`import qt`: all of Qt's modules in one."""
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("_"):
-            raise AttributeError(name)
+        if name.startswith("_") or name in ONLY_PYSIDE:
+            raise AttributeError(f"module 'qt' has no attribute {name!r}")
         for library in (_REPLACED, QtWidgets, QtGui, QtCore):
             value = getattr(library, name, None)
             if value is not None:

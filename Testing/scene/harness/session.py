@@ -192,9 +192,9 @@ def _install(session: HeadlessScene, stack: ExitStack) -> SlicerApplication:
     from Testing.scene.harness import mrml_widgets
 
     attributes = {name: wrapper_class(each) for name, each in mrml_widgets.CLASSES.items()}
-    app = Application(session.mrml)
+    app = Application(session.mrml, session.application)
     stack.callback(app.close)
-    attributes |= {"app": app, "mrmlScene": session.mrml, "modules": Modules()}
+    attributes |= {"app": app, "mrmlScene": session.mrml, "modules": Modules(session.application)}
     attributes["qSlicerScriptedLoadableModule"] = Module
     _set_attributes(stack, slicer, attributes)
     application = SlicerApplication(session, app)
@@ -209,10 +209,28 @@ def _install(session: HeadlessScene, stack: ExitStack) -> SlicerApplication:
     }
     _replace(stack, sys.modules, {f"slicer.{name}": part for name, part in parts.items()})
     _set_attributes(stack, slicer, parts)
-    replaced = {"selectModule": lambda module: application.selected_modules.append(str(module))}
-    _set_attributes(stack, slicer.util, replaced)
+    _set_attributes(stack, slicer.util, _utilities(application))
     _add_default_nodes(session)
     return application
+
+
+def _utilities(application: SlicerApplication) -> dict[str, Any]:
+    """Return what replaces the functions of `slicer.util` that need more of the application."""
+
+    def save_scene(filename: str, properties: Any = None) -> bool:
+        del properties
+        application.save_scene(Path(filename))
+        return True
+
+    def load_scene(filename: str, properties: Any = None) -> bool:
+        del properties
+        application.load_scene(Path(filename))
+        return True
+
+    def select_module(module: Any) -> None:
+        application.selected_modules.append(str(module))
+
+    return {"saveScene": save_scene, "loadScene": load_scene, "selectModule": select_module}
 
 
 def _start_qt() -> None:

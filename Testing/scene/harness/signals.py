@@ -1,5 +1,8 @@
 """Signals: as attributes, and by their C++ signature."""
 
+# Functions that only pass arguments on are here for the number that they take.
+# ruff: noqa: PLW0108
+
 from __future__ import annotations
 
 import re
@@ -96,12 +99,7 @@ def argument_count(signature: str) -> int:
 
 def _connect(obj: QtCore.QObject, signature: str, target: Any, wrap: Convert) -> bool:
     name, count = signature.partition("(")[0], argument_count(signature)
-    inner = guarded(target, wrap)
-
-    def slot(*arguments: Any) -> None:
-        inner(*arguments[:count])
-
-    # PySide6 asks a slot how many arguments it takes.
+    slot = _taking(count, guarded(target, wrap))
     _bound_signal(obj, name, signature).connect(slot)
     key = _key(obj, name, count)
     if key not in _connections:
@@ -109,6 +107,24 @@ def _connect(obj: QtCore.QObject, signature: str, target: Any, wrap: Convert) ->
         obj.destroyed.connect(lambda *_: _connections.pop(key, None))
     _connections[key].append((target, slot))
     return True
+
+
+def _taking(count: int, function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return the function with as many arguments: PySide6 asks a slot how many it takes.
+
+    Raises:
+        ValueError: No signal has so many.
+    """
+    forms: list[Callable[..., Any]] = [
+        lambda: function(),
+        lambda a: function(a),
+        lambda a, b: function(a, b),
+        lambda a, b, c: function(a, b, c),
+        lambda a, b, c, d: function(a, b, c, d),
+    ]
+    if count >= len(forms):
+        raise ValueError(f"The harness knows signals with up to {len(forms) - 1} arguments.")
+    return forms[count]
 
 
 def _disconnect(obj: QtCore.QObject, signature: str, target: Any) -> bool:

@@ -16,6 +16,8 @@ from Testing.scene.harness.pythonqt import wrap, wrapper_class
 from Testing.scene.harness.qt_module import QSettings
 
 VERSION = (5, 12, 0)
+LOGICS = ("Colors", "Segmentations", "SubjectHierarchy", "Volumes")
+"""Modules of Slicer that are there with their logic."""
 
 
 class _Emitter(QtCore.QObject):
@@ -118,8 +120,9 @@ class Application(_Speaking):
     platform = "offscreen"
     startupFinished = True
 
-    def __init__(self, scene: Any) -> None:
+    def __init__(self, scene: Any, logic: Any) -> None:
         super().__init__()
+        self._logic = logic
         self._folder = tempfile.TemporaryDirectory(prefix="crossmodalseg-slicer-")
         self._scene = scene
         self._modules = ModuleManager()
@@ -139,6 +142,10 @@ class Application(_Speaking):
     def mrmlScene(self) -> Any:
         """Return the scene."""
         return self._scene
+
+    def applicationLogic(self) -> Any:
+        """Return the logic that knows the others."""
+        return self._logic
 
     def moduleManager(self) -> ModuleManager:
         """Return what loads modules."""
@@ -229,5 +236,21 @@ class Module:
         self._representation = representation
 
 
+class LogicModule:
+    """A module of Slicer's own, of which there is its logic alone."""
+
+    def __init__(self, name: str, logic: Any) -> None:
+        self.name = name
+        self._logic = logic
+
+    def logic(self) -> Any:
+        """Return what the module does without a panel."""
+        return self._logic
+
+
 class Modules:
     """`slicer.modules`: one attribute for each module, in lower case."""
+
+    def __init__(self, application: Any) -> None:
+        for name in LOGICS:
+            setattr(self, name.lower(), LogicModule(name, application.GetModuleLogic(name)))
