@@ -85,27 +85,32 @@ class SegmentPage:
 
         What runs for the scene before is stopped.
         """
-        nodes = [entry and entry.parameterNode for entry in (parameters, self._parameters)]
-        if nodes[0] is not None and nodes[0] is nodes[1]:
-            return
+        before, now = (each and each.parameterNode for each in (self._parameters, parameters))
         self._stop_observing()
-        self._service.cancel()
-        if self._sample is not None:
-            self._sample.cancel()
+        if now is None or now is not before:
+            self._service.cancel()
+            if self._sample is not None:
+                self._sample.cancel()
         self._parameters = parameters
         for panel in (self.inputs, self.model, self.options, self.result):
             panel.set_parameters(parameters)
         if parameters is None:
             self.result.clear()
             self.message.hide()
-            self._update()
-            return
-        self._gui_tag = parameters.connectGui(self.ui)
+        else:
+            self._observe_scene()
+        self._update()
+
+    def _observe_scene(self) -> None:
+        parameters = self._parameters
+        # Not by connectGui: that gives no tag by which it could be undone.
+        named = {each.property("SlicerParameterName"): each for each in vars(self.ui).values()}
+        bound = {name: widget for name, widget in named.items() if name}
+        self._gui_tag = parameters.connectParametersToGui(bound)
         self._observe(parameters.parameterNode, "ModifiedEvent")
         self._observe(slicer.mrmlScene, slicer.vtkMRMLScene.NodeRemovedEvent)
         if parameters.inputVolume is None:
             parameters.inputVolume = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLScalarVolumeNode")
-        self._update()
 
     @property
     def _is_working(self) -> bool:

@@ -38,7 +38,8 @@ class Failures:
             raise AssertionError("In slots, observers or Qt:\n" + "\n".join(texts))
 
     def __enter__(self) -> Self:
-        """Begin to watch."""
+        """Begin to watch; what a test before has left is forgotten."""
+        self.texts.clear()
         self._hook = sys.excepthook
         sys.excepthook = self._take_exception
         self._handler = QtCore.qInstallMessageHandler(self._take_message)

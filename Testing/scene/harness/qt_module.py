@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -16,7 +15,7 @@ from Testing.scene.harness import ctk_widgets, dialogs
 from Testing.scene.harness.pythonqt import class_attribute, is_wrapped_class, wrapper_class
 from Testing.scene.harness.ui_loader import QUiLoader
 
-_settings_folder = tempfile.TemporaryDirectory(prefix="crossmodalseg-settings-")
+_settings: dict[str, str] = {}
 opened_urls: list[str] = []
 """What the desktop was asked to open."""
 
@@ -28,8 +27,7 @@ class QSettings(QtCore.QSettings):
         if arguments:
             super().__init__(*arguments)
         else:
-            path = Path(_settings_folder.name) / "Slicer.ini"
-            super().__init__(str(path), QtCore.QSettings.Format.IniFormat)
+            super().__init__(_settings["path"], QtCore.QSettings.Format.IniFormat)
 
 
 class QDesktopServices:
@@ -94,7 +92,7 @@ qt = QtModule("qt")
 ctk = CtkModule("ctk")
 
 
-def reset() -> None:
-    """Forget settings and addresses of the test before."""
+def reset(folder: Path) -> None:
+    """Forget addresses of the test before, and keep settings in this folder."""
     opened_urls.clear()
-    QSettings().clear()
+    _settings["path"] = str(folder / "Slicer.ini")

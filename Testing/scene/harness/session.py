@@ -1,4 +1,16 @@
-"""The Slicer application for a test: installs the doubles, loads modules, and takes all down."""
+"""The Slicer application for a test: installs the doubles, loads modules, and takes all down.
+
+Example:
+    with slicer_application() as application:
+        loaded = application.load_module(Path("CrossModalSeg/CrossModalSeg.py"))
+        application.dialogs.answer_message("Ok", containing="Delete")
+        click(loaded.widget.ui.deleteButton)
+        wait_until(lambda: loaded.widget.ui.applyButton.enabled)
+        screenshot(loaded.panel, Path("panel.png"))
+
+In tests the fixture `slicer_application` does the first line. What slots and observers raise, what
+Qt warns of, dialogs that nobody expected and errors of VTK fail the test.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +18,7 @@ import gc
 import importlib.util
 import os
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -133,16 +146,22 @@ class SlicerApplication:
 
     def unload_module(self, loaded: LoadedModule) -> None:
         """Close a module, as Slicer does at its end or before it loads it anew."""
-        modules, name = import_slicer().modules, loaded.module.name
         self._loaded.remove(loaded)
-        loaded.exit()
-        self.app.moduleManager().moduleAboutToBeUnloaded.emit(name)
+        try:
+            loaded.exit()
+        finally:
+            self.app.moduleManager().moduleAboutToBeUnloaded.emit(loaded.module.name)
+            self._forget(loaded)
+        process_events()
+
+    @staticmethod
+    def _forget(loaded: LoadedModule) -> None:
+        modules, name = import_slicer().modules, loaded.module.name
         for attribute in (name.lower(), f"{name}Widget"):
-            delattr(modules, attribute)
+            vars(modules).pop(attribute, None)
         sys.modules.pop(name, None)
         loaded.panel.forget()
         loaded.panel.delete()
-        process_events()
 
     def save_scene(self, path: Path) -> None:
         """Save everything, by the menu."""
@@ -156,8 +175,9 @@ class SlicerApplication:
 
     def close(self) -> None:
         """Close modules, the newest first."""
-        while self._loaded:
-            self.unload_module(self._loaded[-1])
+        with ExitStack() as stack:
+            for loaded in tuple(self._loaded):
+                stack.callback(self.unload_module, loaded)
 
 
 @contextmanager
@@ -175,9 +195,14 @@ def slicer_application() -> Iterator[SlicerApplication]:
         stack.callback(gc.collect)
         dialogs.reset()
         packaging.reset()
-        application = _install(session, stack)
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="crossmodalseg-slicer-"))
+        application = _install(session, stack, Path(folder))
         try:
             yield application
+        except BaseException as error:
+            for text in failures.texts:
+                error.add_note(text)
+            raise
         finally:
             application.close()
             _delete_all()
@@ -185,14 +210,14 @@ def slicer_application() -> Iterator[SlicerApplication]:
         dialogs.check_all_opened()
 
 
-def _install(session: HeadlessScene, stack: ExitStack) -> SlicerApplication:
+def _install(session: HeadlessScene, stack: ExitStack, folder: Path) -> SlicerApplication:
     slicer = import_slicer()
-    qt_module.reset()
+    qt_module.reset(folder)
     _replace(stack, sys.modules, {"qt": qt_module.qt, "ctk": qt_module.ctk})
     from Testing.scene.harness import mrml_widgets
 
     attributes = {name: wrapper_class(each) for name, each in mrml_widgets.CLASSES.items()}
-    app = Application(session.mrml, session.application)
+    app = Application(session.mrml, session.application, folder)
     stack.callback(app.close)
     attributes |= {"app": app, "mrmlScene": session.mrml, "modules": Modules(session.application)}
     attributes["qSlicerScriptedLoadableModule"] = Module

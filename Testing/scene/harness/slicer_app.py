@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -120,18 +119,17 @@ class Application(_Speaking):
     platform = "offscreen"
     startupFinished = True
 
-    def __init__(self, scene: Any, logic: Any) -> None:
+    def __init__(self, scene: Any, logic: Any, folder: Path) -> None:
         super().__init__()
         self._logic = logic
-        self._folder = tempfile.TemporaryDirectory(prefix="crossmodalseg-slicer-")
         self._scene = scene
         self._modules = ModuleManager()
         self._layout = LayoutManager(scene)
         self._window = wrap(QtWidgets.QMainWindow())
         self._window.setObjectName("qSlicerMainWindow")
         self._window.statusBar()
-        self.temporaryPath = self._folder.name
-        self.slicerHome = str(Path(self._folder.name) / "Slicer")
+        self.temporaryPath = str(folder)
+        self.slicerHome = str(folder / "Slicer")
         self.slicerUserSettingsFilePath = QSettings().fileName()
 
     @property
@@ -202,7 +200,6 @@ class Application(_Speaking):
     def close(self) -> None:
         """Take the application down."""
         self._window.delete()
-        self._folder.cleanup()
 
 
 class Module:

@@ -29,6 +29,8 @@ class Worker:
         self.events: list[Event] = []
         self.cancel = CancelToken()
         self.raised: list[BaseException] = []
+        self.listeners: list[threading.Thread] = []
+        """Those that listened still when the loop was over."""
         self.may_go_on = threading.Event()
         self.gave_up = threading.Event()
         self._heard = threading.Condition()
@@ -85,6 +87,7 @@ class Worker:
             self._loop.run(self._reading, grace_seconds)
         except BaseException as error:  # noqa: BLE001
             self.raised.append(error)
+        self.listeners = [t for t in threading.enumerate() if t.name == "requests"]
 
     def _hear(self, event: Event) -> None:
         with self._heard:
@@ -202,6 +205,7 @@ def test_at_the_end_everything_is_cancelled(how: str) -> None:
         assert not worker.thread.is_alive()
         assert sorted(worker.ends()) == [("a", "cancelled"), ("b", "cancelled")]
         assert worker.raised == []
+        assert worker.listeners == []  # one that wakes up while Python ends aborts the process
         assert not worker.gave_up.is_set()
 
 
