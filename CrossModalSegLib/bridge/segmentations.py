@@ -113,6 +113,11 @@ def structures_of(task: Task) -> tuple[Region, ...]:
     )
 
 
+def volume_of(node: Any) -> Any:
+    """Return the volume node that a segmentation was made of, None if it is gone."""
+    return node.GetNodeReference(node.GetReferenceImageGeometryReferenceRole())
+
+
 def style_as_fill(node: Any, *, fill_opacity: float = 0.45, outline_thickness: int = 2) -> None:
     """Show segments in their colours, filled and outlined."""
     display = node.GetDisplayNode()

@@ -10,6 +10,7 @@ import slicer
 from slicer.i18n import tr as _
 
 from CrossModalSegLib.bridge.result_placement import show_result
+from CrossModalSegLib.bridge.segmentations import volume_of
 from CrossModalSegLib.bridge.structure_volumes import StructureVolume, read_table
 
 
@@ -58,8 +59,7 @@ class ResultPanel:
         """Show scan and result in all views, centred on the result."""
         node = self._parameters.lastSegmentation if self._parameters is not None else None
         if node is not None:
-            volume = self._parameters.inputVolume
-            show_result(node, volume, with_surfaces=self._parameters.showIn3D)
+            show_result(node, volume_of(node), with_surfaces=self._parameters.showIn3D)
 
     def _fill(self, volumes: Sequence[StructureVolume]) -> None:
         if tuple(volumes) == tuple(self._volumes):

@@ -12,7 +12,7 @@ from CrossModalSegLib.bridge.apply_check import ApplyState, reason_not_to_apply
 from CrossModalSegLib.bridge.sample_data import SampleJob
 from CrossModalSegLib.bridge.segment_run import RunOutcome, RunProgress, SegmentRequest
 from CrossModalSegLib.bridge.segment_service import SegmentService
-from CrossModalSegLib.bridge.segmentations import structures_of
+from CrossModalSegLib.bridge.segmentations import structures_of, volume_of
 from CrossModalSegLib.bridge.structure_volumes import fill_table
 from CrossModalSegLib.core.errors import CrossModalSegError
 from CrossModalSegLib.core.events import Event
@@ -143,12 +143,22 @@ class SegmentPage:
         has_scene = self._parameters is not None
         if has_scene:
             self.inputs.update(self.model.cards, self.model.chosen)
+            self._protect_result()
             self.model.update()
             self.inputs.update(self.model.cards, self.model.chosen)
             self.options.update(self.model.chosen)
             self.result.update()
             self._warm_up()
         self._update_apply()
+
+    def _protect_result(self) -> None:
+        """Never update the result of one volume with that of another."""
+        parameters = self._parameters
+        output = parameters.outputSegmentation
+        if output is None or output is not parameters.lastSegmentation:
+            return
+        if volume_of(output) is not parameters.inputVolume:
+            parameters.outputSegmentation = None
 
     def _update_apply(self) -> None:
         button = self.ui.applyButton

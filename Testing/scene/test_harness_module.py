@@ -8,6 +8,7 @@ import weakref
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from Testing.scene.harness.interaction import GuiClock, choose, click, enter_text, wait_until
@@ -87,6 +88,31 @@ def test_a_closed_scene_gives_parameters_afresh(
     assert fruit.widget.parameters.volume is None
     enter_text(fruit.widget.ui.nameEdit, "fig")
     assert fruit.widget.parameters.name == "fig"
+
+
+def test_only_connecting_by_name_gives_a_tag_to_disconnect_with(fruit: LoadedModule) -> None:
+    widget = fruit.widget
+    assert widget.parameters.connectGui(widget.ui) is None
+    widget.parameters.disconnectGui(widget.tag)
+    enter_text(widget.ui.nameEdit, "fig")
+    assert widget.parameters.name == "fig"  # the connection without a tag is still there
+
+
+def test_references_of_a_loaded_scene_need_a_new_wrapper(
+    slicer_application: SlicerApplication, fruit: LoadedModule, tmp_path: Path
+) -> None:
+    import slicer
+
+    widget, path = fruit.widget, tmp_path / "scene.mrb"
+    widget.parameters.volume = slicer.util.addVolumeFromArray(np.zeros((2, 3, 4)))
+    slicer_application.save_scene(path)
+    slicer_application.load_scene(path)
+    node = widget.parameters.parameterNode
+    assert node.GetNodeReference("volume") is not None
+    # A reference that comes back modifies nothing, so that the wrapper does not look again.
+    assert widget.parameters.volume is None
+    widget.connect_parameters()
+    assert widget.parameters.volume is node.GetNodeReference("volume")
 
 
 def test_a_saved_scene_brings_the_parameters_back(

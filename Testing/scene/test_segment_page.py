@@ -13,6 +13,7 @@ import pytest
 
 from CrossModalSegLib.bridge import segment_service
 from CrossModalSegLib.bridge.installation import InstallationState
+from CrossModalSegLib.bridge.segmentations import volume_of
 from CrossModalSegLib.bridge.volumes import volume_to_node
 from CrossModalSegLib.core.errors import Cancelled, MissingDependencyError
 from CrossModalSegLib.core.volume import Volume
@@ -225,6 +226,25 @@ def test_applying_again_updates_or_makes_a_new_one_as_chosen(
     opened.wait()
     assert len(opened.segmentations) == 2
     assert opened.parameters.outputSegmentation is None
+
+
+def test_the_result_of_one_volume_is_never_updated_by_another(
+    opened: OpenModule, heart: Volume
+) -> None:
+    first_volume = opened.add(heart, "First patient")
+    click(opened.ui.applyButton)
+    opened.wait()
+    assert opened.parameters.outputSegmentation is not None
+    opened.add(heart, "Second patient")
+    assert opened.parameters.outputSegmentation is None
+    click(opened.ui.applyButton)
+    opened.wait()
+    assert sorted(node.GetName().partition(" -")[0] for node in opened.segmentations) == [
+        "First patient",
+        "Second patient",
+    ]
+    first = next(node for node in opened.segmentations if node.GetName().startswith("First"))
+    assert volume_of(first) is first_volume
 
 
 def test_structures_that_are_left_out_do_not_come(opened: OpenModule, heart: Volume) -> None:

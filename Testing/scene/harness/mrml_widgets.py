@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 from PySide6 import QtCore, QtGui, QtWidgets
 
 from CrossModalSegLib.bridge.scene import import_slicer
-from Testing.scene.harness.ctk_widgets import ctkCollapsibleButton
+from Testing.scene.harness.ctk_collapsible_button import ctkCollapsibleButton
 from Testing.scene.harness.node_boxes import qMRMLCheckableNodeComboBox, qMRMLNodeComboBox
 from Testing.scene.harness.observers import Observers
 from Testing.scene.harness.pythonqt import wrap
