@@ -162,7 +162,8 @@ class CrossModalSegLogic(ScriptedLoadableModuleLogic):
 
     def getParameterNode(self) -> CrossModalSegParameterNode:
         """Return the module's parameters in the present scene."""
-        return CrossModalSegParameterNode(super().getParameterNode())
+        node = super().getParameterNode()
+        return CrossModalSegParameterNode(node)  # type: ignore[call-arg]  # made by the decorator
 
     def models(self) -> list[str]:
         """Return the names of the models that can be used."""

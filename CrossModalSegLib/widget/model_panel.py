@@ -83,10 +83,12 @@ class ModelPanel:
 
     def _why_empty(self) -> str:
         if not self._cards:
-            return _("There is no model yet. Import one on the Models page.")
-        return _(
-            "No model fits this kind of scan and these structures. Choose others, or import a "
-            "model on the Models page."
+            return str(_("There is no model yet. Import one on the Models page."))
+        return str(
+            _(
+                "No model fits this kind of scan and these structures. Choose others, or import a "
+                "model on the Models page."
+            )
         )
 
     def _choose_task(self, name: str) -> None:

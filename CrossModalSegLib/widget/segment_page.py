@@ -176,7 +176,7 @@ class SegmentPage:
 
     def _reason_not_to_apply(self) -> str:
         if self._parameters is None:
-            return _("The scene is being closed.")
+            return str(_("The scene is being closed."))
         model = self.model.chosen
         state = ApplyState(
             is_ready=self.installation.is_ready,

@@ -2,8 +2,8 @@
 
     .venv/bin/python Testing/scene/make_screenshots.py [FOLDER]
 
-The module's real code and forms, a real worker and the model that ships, on Slicer's real libraries;
-the widgets that only the Slicer application has are stand-ins of the test harness.
+The module's real code and forms, a real worker and the model that ships, on Slicer's real
+libraries; the widgets that only the Slicer application has are stand-ins of the test harness.
 """
 
 from __future__ import annotations
@@ -88,7 +88,8 @@ def make_pictures(application: SlicerApplication, installer: Installer, folder: 
     click(ui.applyButton)
     wait_until(lambda: ui.resultButton.enabled, HOLD_SECONDS)
     take("segment-result")
-    _save(_mosaic([view.render_as_set(SIZE_PX) for view in (*slices, surfaces)]), folder)
+    pictures = [view.render_as_set(SIZE_PX) for view in slices]
+    _save(_mosaic([*pictures, surfaces.render_as_set(SIZE_PX)]), folder)
     _take_running(application, module, take)
     module.widget.pages.ui.pages.setCurrentIndex(1)
     take("models-page")
@@ -141,7 +142,7 @@ def main() -> None:
     folder.mkdir(parents=True, exist_ok=True)
     os.environ[WINDOW_VARIABLE] = find_render_window().name or ""
     installer = Installer()
-    segment_service.Installer = lambda: installer  # type: ignore[assignment,misc,return-value]
+    vars(segment_service)["Installer"] = lambda: installer
     with slicer_application() as application:
         make_pictures(application, installer, folder)
 

@@ -156,7 +156,7 @@ def heart() -> Volume:
 def large() -> Volume:
     """A volume of 240x240x155 voxels, which takes the worker seconds."""
     axes = np.meshgrid(*(np.linspace(-1, 1, n) for n in (155, 240, 240)), indexing="ij")
-    ball = (sum(axis**2 for axis in axes) < 0.6).astype(np.float32)
+    ball = (np.sum(np.square(axes), axis=0) < 0.6).astype(np.float32)
     noise = np.random.default_rng(0).normal(0, 0.1, ball.shape).astype(np.float32)
     return Volume(100 * (ball + noise), np.diag([1.0, 1.0, 1.0, 1.0]))
 

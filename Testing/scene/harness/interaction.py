@@ -114,6 +114,8 @@ def screenshot(
 class GuiClock:
     """Ticks every 10 ms while Qt is free, and knows the longest time that it was not.
 
+    Time in which other programs had the processor does not count, where the system tells it.
+
     Attributes:
         longest_gap_seconds: Between two ticks, so far.
         ticks: So far.
@@ -122,7 +124,7 @@ class GuiClock:
     def __init__(self) -> None:
         self.longest_gap_seconds = 0.0
         self.ticks = 0
-        self._last = 0.0
+        self._last = self._last_delay = 0.0
         self._timer = QtCore.QTimer()
         self._timer.setTimerType(QtCore.Qt.TimerType.PreciseTimer)
         self._timer.setInterval(TICK_MILLISECONDS)
@@ -130,7 +132,7 @@ class GuiClock:
 
     def __enter__(self) -> Self:
         """Begin to tick."""
-        self._last = time.monotonic()
+        self._last, self._last_delay = time.monotonic(), _delayed_seconds()
         self._timer.start()
         return self
 
@@ -145,10 +147,20 @@ class GuiClock:
         self._timer.stop()
 
     def _tick(self) -> None:
-        now = time.monotonic()
-        self.longest_gap_seconds = max(self.longest_gap_seconds, now - self._last)
-        self._last = now
+        now, delay = time.monotonic(), _delayed_seconds()
+        gap = now - self._last - (delay - self._last_delay)
+        self.longest_gap_seconds = max(self.longest_gap_seconds, gap)
+        self._last, self._last_delay = now, delay
         self.ticks += 1
+
+
+def _delayed_seconds() -> float:
+    """Return how long this thread could have run and had no processor, since it began."""
+    try:
+        text = Path("/proc/thread-self/schedstat").read_text("ascii")
+    except OSError:
+        return 0.0
+    return int(text.split()[1]) / 1e9
 
 
 def _needed_height(widget: QtWidgets.QWidget) -> int:

@@ -14,29 +14,35 @@ from CrossModalSegLib.core.modalities import MODALITIES, Modality
 
 @dataclass(frozen=True)
 class Image:
+    """As VTK's, as far as it is asked."""
+
     points: int
 
-    def GetNumberOfPoints(self) -> int:
+    def GetNumberOfPoints(self) -> int:  # noqa: N802
         return self.points
 
 
 @dataclass(frozen=True)
 class Node:
+    """As MRML's, as far as it is asked."""
+
     node_id: str
     points: int = 8
 
-    def GetImageData(self) -> Image:
+    def GetImageData(self) -> Image:  # noqa: N802
         return Image(self.points)
 
-    def GetName(self) -> str:
+    def GetName(self) -> str:  # noqa: N802
         return f"node {self.node_id}"
 
-    def GetID(self) -> str:
+    def GetID(self) -> str:  # noqa: N802
         return self.node_id
 
 
 @dataclass(frozen=True)
 class Card:
+    """A model's card, as far as it is asked."""
+
     target_modality: Modality = MODALITIES["t2"]
     input_modalities: tuple[str, ...] = ("t2",)
 

@@ -37,6 +37,10 @@ class Verdict:
     def __init__(self, failures: dict[str, str], polls: int = 0) -> None:
         self.failures = failures
         self.polls = polls
+        self.is_stopped = False
+
+    def stop(self) -> None:
+        self.is_stopped = True
 
     def poll(self) -> dict[str, str] | None:
         self.polls -= 1
@@ -329,6 +333,19 @@ def test_what_is_installed_and_still_fails_is_an_error_with_the_reason(
     with pytest.raises(MissingDependencyError, match="SyntaxError: old"):
         machine.install()
     assert machine.installer().check().missing == ("tyro",)
+
+
+def test_slicer_can_end_while_imports_are_tried(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    verdict = Verdict({}, polls=99)
+    monkeypatch.setattr(machine, "verify", lambda _: verdict)
+    installer = machine.installer()
+    assert installer.check().is_verifying
+    installer.shutdown()
+    installer.shutdown()
+    assert verdict.is_stopped
+    assert machine.record.read().state != "tried"
 
 
 def test_until_a_new_verdict_is_there_the_old_one_is_told(machine: Machine) -> None:

@@ -52,3 +52,11 @@ def test_one_that_never_ends_is_given_up(
     tried = Verification(["cms_slow"], environment=environment)
     assert tried.poll() is None
     assert "did not end in time" in tried.wait()["cms_slow"]
+
+
+def test_it_can_be_ended_without_a_verdict(environment: dict[str, str]) -> None:
+    tried = Verification(["cms_slow"], environment=environment)
+    began = time.monotonic()
+    tried.stop()
+    assert time.monotonic() - began < 5
+    assert tried.poll() == {}
