@@ -124,7 +124,7 @@ class WorkerLoop:
             return False
         if request.command == CANCEL:
             self._queue.cancel(request.job)
-        elif not self._queue.add(Job(request, self._sink, self._cancel)):
+        elif not self._queue.add(Job(request, self._sink, self._cancel, self._queue.finish)):
             self._reporter.error(
                 RequestError(
                     f"There is a job {request.job!r} already.",

@@ -6,8 +6,11 @@ import threading
 from collections import deque
 from collections.abc import Callable
 
-from CrossModalSegLib.core.events import CancelToken, Reporter, Sink
+from CrossModalSegLib.core.events import CancelToken, Event, Reporter, Sink
 from CrossModalSegLib.inference.worker_requests import Request
+
+TERMINAL_EVENTS = frozenset({"done", "error", "cancelled"})
+"""Each job ends with exactly one of them."""
 
 
 class LinkedToken(CancelToken):
@@ -23,11 +26,25 @@ class LinkedToken(CancelToken):
 
 
 class Job:
-    """A request and where its events go."""
+    """A request and where its events go.
 
-    def __init__(self, request: Request, sink: Sink, program: CancelToken) -> None:
+    Args:
+        request: What is asked for.
+        sink: Gets the events.
+        program: Asks the whole program to stop.
+        on_end: Called before the last event is sent: who hears it may use the name again.
+    """
+
+    def __init__(
+        self, request: Request, sink: Sink, program: CancelToken, on_end: Callable[[Job], None]
+    ) -> None:
         self.request = request
-        self.reporter = Reporter(request.job, [sink], LinkedToken(program))
+        self._on_end = on_end
+        self.reporter = Reporter(request.job, [self._note_end, sink], LinkedToken(program))
+
+    def _note_end(self, event: Event) -> None:
+        if event["event"] in TERMINAL_EVENTS:
+            self._on_end(self)
 
 
 class JobQueue:
@@ -57,11 +74,17 @@ class JobQueue:
     def take(self, seconds: float) -> Job | None:
         """Return the next job, which runs from now on; None if none comes within a time."""
         with self._changed:
-            self._running = None
             self._changed.wait_for(lambda: self._waiting or self._is_closed, seconds)
-            if self._waiting:
-                self._running = self._waiting.popleft()
+            if not self._waiting:
+                return None
+            self._running = self._waiting.popleft()
             return self._running
+
+    def finish(self, job: Job) -> None:
+        """Note that a job runs no longer."""
+        with self._changed:
+            if job is self._running:
+                self._running = None
 
     def holds(self, name: str) -> bool:
         """Tell whether a job of that name waits or runs."""

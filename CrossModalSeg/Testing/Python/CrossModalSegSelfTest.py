@@ -38,7 +38,7 @@ CANCEL_SECONDS = 1.0
 
 
 class CrossModalSegSelfTest(
-    slicer.ScriptedLoadableModule.ScriptedLoadableModuleTest  # type: ignore[misc]  # untyped
+    slicer.ScriptedLoadableModule.ScriptedLoadableModuleTest
 ):
     """What can be seen only in the application: its processes, its scene, its saved files."""
 

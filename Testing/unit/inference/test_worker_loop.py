@@ -191,6 +191,13 @@ def test_a_name_that_is_taken_does_not_end_the_job_that_has_it(worker: Worker) -
     assert worker.end_of("a")["event"] == "done"
 
 
+def test_a_name_may_be_used_again_as_soon_as_its_job_has_ended(worker: Worker) -> None:
+    for count in range(1, 40):
+        worker.send("a", "warm_up", "quick")
+        worker.wait_for(lambda _, count=count: len(worker.ends()) == count)  # type: ignore[misc]
+    assert set(worker.ends()) == {("a", "done")}
+
+
 @pytest.mark.parametrize("how", ["quit", "end of input"])
 def test_at_the_end_everything_is_cancelled(how: str) -> None:
     with Worker() as worker:

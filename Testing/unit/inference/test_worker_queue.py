@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 
 import pytest
 
+from CrossModalSegLib.core.errors import CrossModalSegError
 from CrossModalSegLib.core.events import CancelToken
 from CrossModalSegLib.inference.worker_queue import Job, JobQueue, LinkedToken
 from CrossModalSegLib.inference.worker_requests import NoArguments, Request
@@ -13,7 +15,7 @@ from CrossModalSegLib.inference.worker_requests import NoArguments, Request
 
 def make_job(name: str) -> Job:
     request = Request(job=name, command="devices", arguments=NoArguments())
-    return Job(request, lambda _: None, CancelToken())
+    return Job(request, lambda _: None, CancelToken(), lambda _: None)
 
 
 @pytest.fixture
@@ -33,14 +35,40 @@ def test_jobs_come_out_in_their_order(queue: JobQueue) -> None:
 
 
 def test_a_name_is_taken_until_its_job_has_ended(queue: JobQueue) -> None:
-    queue.add(make_job("a"))
+    job = make_job("a")
+    queue.add(job)
     assert not queue.add(make_job("a"))
-    queue.take(0.0)
+    assert queue.take(0.0) is job
     assert queue.holds("a")
     assert not queue.add(make_job("a"))
-    queue.take(0.0)
+    queue.finish(job)
     assert not queue.holds("a")
     assert queue.add(make_job("a"))
+
+
+def test_the_end_of_one_job_is_not_that_of_another_of_its_name(queue: JobQueue) -> None:
+    former, present = make_job("a"), make_job("a")
+    queue.add(present)
+    queue.take(0.0)
+    queue.finish(former)
+    assert queue.holds("a")
+
+
+@pytest.mark.parametrize("end", ["done", "error", "cancelled"])
+def test_who_hears_of_the_end_may_use_the_name_again(queue: JobQueue, end: str) -> None:
+    free: list[bool] = []
+    request = Request(job="a", command="devices", arguments=NoArguments())
+    job = Job(request, lambda _: free.append(not queue.holds("a")), CancelToken(), queue.finish)
+    queue.add(job)
+    queue.take(0.0)
+    job.reporter.stage("work")
+    endings: dict[str, Callable[[], None]] = {
+        "done": lambda: job.reporter.done([], {}),
+        "error": lambda: job.reporter.error(CrossModalSegError("No.")),
+        "cancelled": job.reporter.cancelled,
+    }
+    endings[end]()
+    assert free == [False, True]
 
 
 def test_a_waiting_job_is_dropped_and_a_running_one_asked(
