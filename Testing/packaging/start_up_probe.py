@@ -59,7 +59,9 @@ class FreshSlicer(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         root = fullname.partition(".")[0]
         if root in STAND_INS:
             return importlib.machinery.ModuleSpec(fullname, self, is_package=True)
-        if root in OURS | SHIPPED_WITH_SLICER | sys.stdlib_module_names:
+        # The last belongs to Python, under a name that differs from machine to machine.
+        is_python = root in sys.stdlib_module_names or root.startswith("_sysconfigdata")
+        if is_python or root in OURS | SHIPPED_WITH_SLICER:
             return None
         raise ModuleNotFoundError(f"No module named {fullname!r}", name=fullname)
 

@@ -18,6 +18,9 @@ NEED_TORCH = {
 """Files of those folders that compute with tensors or write weights: for the worker, never for the
 window."""
 
+OTHER_PROCESSES = {"CrossModalSegLib.bridge.sample_phantom"}
+"""Programs that Slicer starts and never imports."""
+
 OPENING_CPU_SECONDS = 0.3
 ATTEMPTS = 3
 
@@ -31,7 +34,8 @@ def module_names(installed: Path) -> list[str]:
 
 
 def light_modules(installed: Path) -> list[str]:
-    names = [name for name in module_names(installed) if name not in NEED_TORCH]
+    named = NEED_TORCH | OTHER_PROCESSES
+    names = [name for name in module_names(installed) if name not in named]
     assert len(names) > 30, "the folders were not found"
     return names
 
