@@ -74,9 +74,20 @@ class SliceView:
         self.node.JumpSliceByCentering(*plane.centre_ras)
         composite = self._logic.GetSliceCompositeNode()
         composite.SetBackgroundVolumeID(volume_node.GetID() if volume_node is not None else None)
+        return self._draw()
+
+    def render_as_set(self, size_px: int) -> Picture:
+        """Draw what the view's nodes say: plane, field of view, background volume."""
+        width_mm, _, depth_mm = self.node.GetFieldOfView()
+        self._window.SetSize(size_px, size_px)
+        self.node.SetDimensions(size_px, size_px, 1)
+        self.node.SetFieldOfView(width_mm, width_mm, depth_mm)
+        return self._draw()
+
+    def _draw(self) -> Picture:
         # The logic makes another pipeline when its inputs change, and none without a volume.
         self._background.RemoveAllViewProps()
-        if volume_node is not None:
+        if self._logic.GetSliceCompositeNode().GetBackgroundVolumeID():
             self._image.GetMapper().SetInputConnection(self._logic.GetImageDataConnection())
             self._background.AddActor(self._image)
         return grab(self._window)
@@ -122,6 +133,10 @@ class SurfaceView:
         camera.SetFocalPoint(*centre)
         camera.SetPosition(centre[0], centre[1] + distance, centre[2])
         camera.SetViewUp(0.0, 0.0, 1.0)
+        return self.render_as_set(size_px)
+
+    def render_as_set(self, size_px: int) -> Picture:
+        """Draw what the view's camera sees."""
         self._renderer.ResetCameraClippingRange()
         self._window.SetSize(size_px, size_px)
         return grab(self._window)

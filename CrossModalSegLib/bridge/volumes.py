@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from CrossModalSegLib.bridge.scene import import_slicer, import_vtk
 from CrossModalSegLib.core.errors import GeometryError, InputFileError
-from CrossModalSegLib.core.geometry import Affine, check_affine
+from CrossModalSegLib.core.geometry import Affine, check_affine, is_same_grid
 from CrossModalSegLib.core.volume import Volume
 
 SCALAR_VOLUME_CLASS = "vtkMRMLScalarVolumeNode"
@@ -44,6 +44,17 @@ def node_to_volume(node: Any) -> Volume:
         InputFileError: The node has no voxels, or several values a voxel.
         GeometryError: The node is under a transform that is not linear or that shears the grid.
     """
+    view = node_view(node)
+    return view.with_array(view.array_kji.copy())
+
+
+def node_view(node: Any) -> Volume:
+    """Return what `node_to_volume` copies as a view, good until the node's image changes.
+
+    Raises:
+        InputFileError: The node has no voxels, or several values a voxel.
+        GeometryError: The node is under a transform that is not linear or that shears the grid.
+    """
     image, name = node.GetImageData(), node.GetName()
     if image is None or image.GetNumberOfPoints() == 0 or image.GetPointData().GetScalars() is None:
         raise InputFileError(
@@ -56,9 +67,16 @@ def node_to_volume(node: Any) -> Volume:
             "expected one.",
             hint="Choose a scalar volume; colour and vector volumes cannot be segmented.",
         )
-    affine_ras = world_matrix(node) @ _ijk_to_ras(node)
+    affine_ras = world_matrix(node) @ local_affine(node)
     check_affine(affine_ras, f"Volume {name!r}")
-    return Volume(image_to_array(image).copy(), affine_ras)
+    return Volume(image_to_array(image), affine_ras)
+
+
+def local_affine(node: Any) -> Affine:
+    """Return a volume node's matrix from voxel index to RAS, parent transforms not applied."""
+    matrix = import_vtk().vtkMatrix4x4()
+    node.GetIJKToRASMatrix(matrix)
+    return matrix_from_vtk(matrix)
 
 
 def set_window(node: Any, low: float, high: float) -> None:
@@ -87,6 +105,21 @@ def world_matrix(node: Any) -> Affine:
     matrix = import_vtk().vtkMatrix4x4()
     transform.GetMatrixTransformToWorld(matrix)
     return matrix_from_vtk(matrix)
+
+
+def in_frame_of(volume_node: Any, volume: Volume) -> Volume:
+    """Return a volume of the world in the coordinates below the transform of a volume node.
+
+    Raises:
+        GeometryError: The transform is not linear.
+    """
+    to_world, own = world_matrix(volume_node), local_affine(volume_node)
+    if volume_node.GetImageData() is not None:
+        width, height, depth = volume_node.GetImageData().GetDimensions()
+        grid = Volume(np.broadcast_to(np.uint8(0), (depth, height, width)), to_world @ own)
+        if is_same_grid(volume, grid):
+            return Volume(volume.array_kji, own)  # without the rounding of there and back
+    return Volume(volume.array_kji, np.linalg.inv(to_world) @ volume.affine_ras)
 
 
 def array_to_image(array_kji: NDArray[Any], image: Any = None) -> Any:
@@ -138,12 +171,6 @@ def _hierarchy_item(hierarchy: Any, node: Any) -> int:
     """Return a node's item; outside the application nothing makes items by itself."""
     item = int(hierarchy.GetItemByDataNode(node))
     return item or int(hierarchy.CreateItem(hierarchy.GetSceneItemID(), node))
-
-
-def _ijk_to_ras(node: Any) -> Affine:
-    matrix = import_vtk().vtkMatrix4x4()
-    node.GetIJKToRASMatrix(matrix)
-    return matrix_from_vtk(matrix)
 
 
 def _supported(array_kji: NDArray[Any]) -> NDArray[Any]:

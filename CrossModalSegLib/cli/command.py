@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import traceback
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from CrossModalSegLib.core.errors import CrossModalSegError
+from CrossModalSegLib.core.errors import (
+    CrossModalSegError,
+    DeviceError,
+    MissingDependencyError,
+)
 from CrossModalSegLib.core.events import Reporter
+
+PROGRAM = "crossmodalseg"
 
 Progress = Literal["terminal", "json", "silent"]
 Device = Literal["auto", "cuda", "mps", "cpu"]
@@ -15,7 +22,12 @@ Device = Literal["auto", "cuda", "mps", "cpu"]
 
 @dataclass(frozen=True, kw_only=True)
 class Command(ABC):
-    """A command of the command line; its fields are its options."""
+    """A command of the command line; its fields are its options.
+
+    `reads_standard_input`: whether it does so itself; else a line there may cancel it.
+    """
+
+    reads_standard_input: ClassVar[bool] = False
 
     progress: Progress = "terminal"
     """For people; one JSON object a line on standard output; or nothing but errors."""
@@ -66,3 +78,29 @@ class UnexpectedError(CrossModalSegError):
 
 class NegativeAnswer(Exception):  # noqa: N818  (the command did its work; its answer is no)
     """The command told its result, and the result is that something is not as it should be."""
+
+
+def explained(error: Exception) -> CrossModalSegError:
+    """Return what to tell users of an error; what nobody foresaw goes to standard error whole."""
+    if isinstance(error, CrossModalSegError):
+        return error
+    if isinstance(error, ModuleNotFoundError):
+        return _missing_package(error)
+    traceback.print_exception(error)
+    if isinstance(error, MemoryError):
+        return DeviceError(
+            "There is not enough memory.",
+            hint="Close other programs, take less at once, or use a machine with more memory.",
+        )
+    return UnexpectedError(error)
+
+
+def _missing_package(error: ModuleNotFoundError) -> CrossModalSegError:
+    """Return what to say of a package that is not installed; of one of ours, that it is a fault."""
+    name = (error.name or "").partition(".")[0]
+    if name == "CrossModalSegLib" or not name:
+        return UnexpectedError(error)
+    return MissingDependencyError(
+        f"The Python package {name!r} is needed here and is not installed.",
+        hint=f"`{PROGRAM} doctor` says what is missing and how to get it.",
+    )

@@ -60,7 +60,13 @@ class JsonDisplay:
         if self._has_moved_descriptor:
             copy = os.dup(STANDARD_OUTPUT)
             os.dup2(STANDARD_ERROR, STANDARD_OUTPUT)
-            self._events = os.fdopen(copy, "w", encoding="utf-8", newline="\n")
+            self._events = os.fdopen(
+                copy,
+                "w",
+                encoding="utf-8",
+                errors="backslashreplace",  # of a lone surrogate just what JSON calls it
+                newline="\n",
+            )
         sys.stdout = sys.stderr
         self._is_read = True
         return self

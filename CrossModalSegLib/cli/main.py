@@ -6,7 +6,6 @@ import inspect
 import io
 import os
 import sys
-import traceback
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -16,10 +15,11 @@ import tyro
 
 from CrossModalSegLib import __version__
 from CrossModalSegLib.cli.command import (
+    PROGRAM,
     Command,
     NegativeAnswer,
-    UnexpectedError,
     UsageError,
+    explained,
 )
 from CrossModalSegLib.cli.compare import Compare
 from CrossModalSegLib.cli.demo import Demo
@@ -39,10 +39,9 @@ from CrossModalSegLib.cli.runs import FollowRun, ListRuns, PlotRuns
 from CrossModalSegLib.cli.segment import Segment
 from CrossModalSegLib.cli.signals import cancelling_signals, obey_standard_input
 from CrossModalSegLib.cli.train import Train
-from CrossModalSegLib.core.errors import Cancelled, CrossModalSegError, MissingDependencyError
+from CrossModalSegLib.cli.worker import Worker
+from CrossModalSegLib.core.errors import Cancelled
 from CrossModalSegLib.core.events import Reporter
-
-PROGRAM = "crossmodalseg"
 
 DONE, FAILED, MISUSED, CANCELLED = 0, 1, 2, 130
 """Exit codes (CONTRACTS: Command line)."""
@@ -96,7 +95,7 @@ def run_command(command: Command) -> int:
     """Run a command, show its events, and return its exit code."""
     with display_for(command.progress) as display:
         reporter = Reporter(sinks=[display])
-        if command.progress == "json":
+        if command.progress == "json" and not command.reads_standard_input:
             obey_standard_input(reporter.cancel)
         with cancelling_signals(reporter.cancel):
             code = _run(command, reporter)
@@ -112,28 +111,10 @@ def _run(command: Command, reporter: Reporter) -> int:
     except (Cancelled, KeyboardInterrupt):
         reporter.cancelled()
         return CANCELLED
-    except ModuleNotFoundError as error:
-        reporter.error(_missing_package(error))
-        return FAILED
-    except CrossModalSegError as error:
-        reporter.error(error)
-        return MISUSED if isinstance(error, UsageError) else FAILED
     except Exception as error:  # noqa: BLE001  (the last place where anything can be said of it)
-        traceback.print_exc()
-        reporter.error(UnexpectedError(error))
-        return FAILED
+        reporter.error(explained(error))
+        return MISUSED if isinstance(error, UsageError) else FAILED
     return DONE
-
-
-def _missing_package(error: ModuleNotFoundError) -> CrossModalSegError:
-    """Return what to say of a package that is not installed; of one of ours, that it is a fault."""
-    name = (error.name or "").partition(".")[0]
-    if name == "CrossModalSegLib" or not name:
-        return UnexpectedError(error)
-    return MissingDependencyError(
-        f"The Python package {name!r} is needed here and is not installed.",
-        hint=f"`{PROGRAM} doctor` says what is missing and how to get it.",
-    )
 
 
 def _leave_standard_output() -> None:
@@ -176,6 +157,7 @@ COMMANDS: dict[str, type[Command] | _Group] = {
         "List, follow and plot training runs.",
         {"list": ListRuns, "follow": FollowRun, "plot": PlotRuns},
     ),
+    "worker": Worker,
 }
 
 

@@ -32,6 +32,11 @@ class Segment(JobCommand):
     """What the volumes are; a model for another modality is refused."""
     task: str = ""
     """What is wanted; a model for another task is refused."""
+    structures: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME [NAME ...]")] = ()
+    """Short names of those to keep, e.g. MYO; the others become background. Default: all."""
+    uncertainty: Annotated[Path | None, tyro.conf.arg(metavar="PATH")] = None
+    """Also write where the model is unsure: the entropy of its probabilities, 0 (sure) to 1 (no
+    idea). A file for one volume that becomes a file, else a folder."""
     precision: Literal["auto", "32-true", "bf16-mixed", "16-mixed"] = "auto"
     """Arithmetic of the networks; "auto" is the fastest that is safe on the device."""
     batch_size: Annotated[int | None, tyro.conf.arg(metavar="INT")] = None
@@ -56,11 +61,14 @@ class Segment(JobCommand):
             overwrite=self.overwrite,
             task=self.task,
             modality=self.modality,
+            structures=self.structures,
+            uncertainty=self.uncertainty,
         )
         cases = segment_files(bundle, self.input, self.output, options, reporter)
+        maps = [case.uncertainty for case in cases if case.uncertainty is not None]
         summary = {
             "model": bundle.config.title,
             "cases": len(cases),
             "intended_use": bundle.config.intended_use,
         }
-        reporter.done([case.output for case in cases], summary)
+        reporter.done([*(case.output for case in cases), *maps], summary)

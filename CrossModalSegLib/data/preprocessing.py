@@ -118,7 +118,11 @@ def prepared_affine(volume: Volume, settings: Preprocessing) -> Affine:
 
 
 def restore_probabilities(
-    probabilities: Iterable[NDArray[np.floating]], grid: Volume, settings: Preprocessing
+    probabilities: Iterable[NDArray[np.floating]],
+    grid: Volume,
+    settings: Preprocessing,
+    *,
+    slices: range | None = None,
 ) -> Volume:
     """Turn the probabilities of prepared slices into labels on the volume's own grid.
 
@@ -131,55 +135,110 @@ def restore_probabilities(
             column), or anything that yields the slices in order.
         grid: The volume that was prepared; only its geometry counts.
         settings: As it was prepared.
+        slices: Those that the probabilities are of; the others are background. None: all.
 
     Raises:
         GeometryError: Number or size of the slices do not fit the volume.
     """
-    plane = _plane_map(grid, settings)
-    labels = np.empty((_depth(grid, settings), *plane.shape_in), np.uint8)
-    for index, shares in _checked(probabilities, len(labels), settings):
-        labels[index] = largest(plane.apply_back(shares, 0.0))
-    return _returned(labels, grid, settings)
+    labels = empty_slices(grid, settings, np.dtype(np.uint8))
+    for index, shares in restore_shares(probabilities, grid, settings, slices=slices):
+        labels[index] = largest(shares)
+    return return_to_grid(labels, grid, settings)
 
 
 def restore_map(
-    slices: Iterable[NDArray[np.floating]],
+    values: Iterable[NDArray[np.floating]],
     grid: Volume,
     settings: Preprocessing,
     *,
     outside: float = 0.0,
+    slices: range | None = None,
 ) -> Volume:
     """Bring any number a pixel (one class' probability, an uncertainty) to the volume's own grid.
 
     Args:
-        slices: One array (row, column) a slice: an array (slice, row, column) or an iterable.
+        values: One array (row, column) a slice: an array (slice, row, column) or an iterable.
         grid: The volume that was prepared; only its geometry counts.
         settings: As it was prepared.
         outside: Value where the network saw nothing.
+        slices: Those that the values are of. None: all.
+
+    Raises:
+        GeometryError: Number or size of the slices do not fit the volume.
+    """
+    restored = empty_slices(grid, settings, np.dtype(np.float32))
+    restored[...] = outside
+    for index, entry in restore_shares(values, grid, settings, outside=outside, slices=slices):
+        restored[index] = entry
+    return return_to_grid(restored, grid, settings)
+
+
+def restore_shares(
+    slices_of_shares: Iterable[NDArray[np.floating]],
+    grid: Volume,
+    settings: Preprocessing,
+    *,
+    outside: float = 0.0,
+    slices: range | None = None,
+) -> Iterator[tuple[int, NDArray[np.float32]]]:
+    """Yield each slice's index and its values (..., row, column) on the volume's own rows.
+
+    Args:
+        slices_of_shares: One array (..., row, column) a slice, in order.
+        grid: The volume that was prepared; only its geometry counts.
+        settings: As it was prepared.
+        outside: Value where the network saw nothing.
+        slices: Those that are given. None: all.
 
     Raises:
         GeometryError: Number or size of the slices do not fit the volume.
     """
     plane = _plane_map(grid, settings)
-    restored = np.empty((_depth(grid, settings), *plane.shape_in), np.float32)
-    for index, values in _checked(slices, len(restored), settings):
-        restored[index] = plane.apply_back(values, outside)
-    return _returned(restored, grid, settings)
+    wanted = range(_depth(grid, settings)) if slices is None else slices
+    for index, shares in _checked(slices_of_shares, wanted, settings):
+        yield index, plane.apply_back(shares, outside)
+
+
+def empty_slices(grid: Volume, settings: Preprocessing, kind: np.dtype[Any]) -> NDArray[Any]:
+    """Return zeros (slice, row, column) in the size of the volume's own slices."""
+    return np.zeros((_depth(grid, settings), *_plane_map(grid, settings).shape_in), kind)
+
+
+def return_to_grid(array: NDArray[Any], grid: Volume, settings: Preprocessing) -> Volume:
+    """Turn slices (slice, row, column) of the volume's own size back to its axes.
+
+    By the letters, not by the affine of the slices: at obliqueness of 45 degrees that would be
+    named otherwise than it was made.
+    """
+    upright = np.eye(4)
+    for axis, letter in enumerate(ORIENTATION_OF_SLICING[settings.slicing]):
+        upright[:3, axis] = 0.0
+        upright[AXIS_OF_LETTER[letter], axis] = 1.0 if letter in POSITIVE_LETTERS else -1.0
+    returned = reorient(Volume(array, upright), orientation_code(grid.affine_ras))
+    return grid.with_array(returned.array_kji)
+
+
+def slices_that_meet(mask: Volume, settings: Preprocessing) -> range:
+    """Return the prepared slices from the first to the last that hold a voxel of a mask."""
+    oriented = reorient(mask, ORIENTATION_OF_SLICING[settings.slicing]).array_kji
+    hit = np.flatnonzero(oriented.any(axis=(1, 2)))
+    return range(int(hit[0]), int(hit[-1]) + 1) if hit.size else range(0)
 
 
 def _checked(
-    slices: Iterable[NDArray[np.floating]], depth: int, settings: Preprocessing
+    entries: Iterable[NDArray[np.floating]], wanted: range, settings: Preprocessing
 ) -> Iterator[tuple[int, NDArray[np.float32]]]:
     """Yield the slices with their index, as float32; refuse more, fewer or others than expected."""
     count = 0
-    for count, entry in enumerate(slices, start=1):
-        if count > depth:
+    for count, entry in enumerate(entries, start=1):
+        if count > len(wanted):
             break
         if entry.shape[-2:] != settings.matrix:
             raise _misfit(f"a slice of shape {entry.shape}", settings.matrix)
-        yield count - 1, np.asarray(entry, np.float32)
-    if count != depth:
-        raise _misfit("more slices" if count > depth else f"{count} slices", depth)
+        yield wanted[count - 1], np.asarray(entry, np.float32)
+    if count != len(wanted):
+        got = "more slices" if count > len(wanted) else f"{count} slices"
+        raise _misfit(got, len(wanted))
 
 
 def _misfit(got: str, expected: object) -> GeometryError:
@@ -210,17 +269,3 @@ def _plane_map(grid: Volume, settings: Preprocessing) -> PlaneMap:
         rows=centred_axis_map(grid.shape_ijk[row_axis], height, row_mm / own_mm[0]),
         columns=centred_axis_map(grid.shape_ijk[column_axis], width, column_mm / own_mm[1]),
     )
-
-
-def _returned(array: NDArray[Any], grid: Volume, settings: Preprocessing) -> Volume:
-    """Undo the reorientation of slices (slice, row, column).
-
-    By the letters, not by the affine of the slices: at obliqueness of 45 degrees that would be
-    named otherwise than it was made.
-    """
-    upright = np.eye(4)
-    for axis, letter in enumerate(ORIENTATION_OF_SLICING[settings.slicing]):
-        upright[:3, axis] = 0.0
-        upright[AXIS_OF_LETTER[letter], axis] = 1.0 if letter in POSITIVE_LETTERS else -1.0
-    returned = reorient(Volume(array, upright), orientation_code(grid.affine_ras))
-    return grid.with_array(returned.array_kji)

@@ -29,12 +29,24 @@ Values = frozenset[int]
 
 
 def write_segmentation(
-    labels: Volume, task: Task, path: Path | str, *, overwrite: bool = False
+    labels: Volume,
+    task: Task,
+    path: Path | str,
+    *,
+    structures: Sequence[Region] | None = None,
+    overwrite: bool = False,
 ) -> None:
     """Write labels of a task by the ending of `path`.
 
     `.seg.nrrd` holds one segment a class, or, where the task's regions are nested, one a region,
     in overlapping layers; every other ending gives a label map.
+
+    Args:
+        labels: Values of the task's classes.
+        task: Its names, colours and codes are those of the segments.
+        path: The file.
+        structures: Those that `.seg.nrrd` holds instead, each a layer of its own.
+        overwrite: Whether a file that is there may be replaced.
 
     Raises:
         LabelError: A value is not one of the task's.
@@ -49,7 +61,10 @@ def write_segmentation(
     if volume_suffix(path) != ".seg.nrrd":
         write_volume(labels, path, overwrite=overwrite)
         return
-    segments, array = _nested(labels, task) if task.nested else _flat(labels, task)
+    if structures is None and not task.nested:
+        segments, array = _flat(labels, task)
+    else:
+        segments, array = _layered(labels, task.regions if structures is None else structures)
     fields = segmentation_fields(segments, labels)
     with new_file(path, overwrite=overwrite) as temporary:
         write_nrrd_layers(array, labels.affine_ras, temporary, fields)
@@ -82,9 +97,11 @@ def _flat(labels: Volume, task: Task) -> tuple[list[Segment], NDArray[np.uint8]]
     return segments, labels.array_kji
 
 
-def _nested(labels: Volume, task: Task) -> tuple[list[Segment], NDArray[np.uint8]]:
-    segments = [_segment(region, 1, layer) for layer, region in enumerate(task.regions)]
-    layers = [np.isin(labels.array_kji, region.values) for region in task.regions]
+def _layered(
+    labels: Volume, structures: Sequence[Region]
+) -> tuple[list[Segment], NDArray[np.uint8]]:
+    segments = [_segment(entry, 1, layer) for layer, entry in enumerate(structures)]
+    layers = [np.isin(labels.array_kji, entry.values) for entry in structures]
     return segments, np.stack(layers, axis=-1).astype(np.uint8)
 
 

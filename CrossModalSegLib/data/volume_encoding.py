@@ -23,7 +23,7 @@ COMPRESSION_LEVEL = 4
 NIFTI_SCANNER = 1
 """NIFTI_XFORM_SCANNER_ANAT, the code that every reader trusts for both sform and qform."""
 
-_NRRD_TYPES = {
+NRRD_TYPES = {
     "int8": "int8",
     "uint8": "unsigned char",
     "int16": "short",
@@ -74,13 +74,19 @@ def write_nifti(volume: Volume, path: Path, *, compressed: bool) -> None:
             image.to_stream(zipped)
 
 
-def write_nrrd(volume: Volume, path: Path) -> None:
-    """Write NRRD with gzip encoding."""
-    write_nrrd_layers(storable(volume.array_kji), volume.affine_ras, path, {})
+def write_nrrd(volume: Volume, path: Path, *, compressed: bool = True) -> None:
+    """Write NRRD with gzip encoding, or as it is, which is much faster."""
+    array = storable(volume.array_kji)
+    write_nrrd_layers(array, volume.affine_ras, path, {}, compressed=compressed)
 
 
 def write_nrrd_layers(
-    array: NDArray[Any], affine_ras: Affine, path: Path, fields: Mapping[str, str]
+    array: NDArray[Any],
+    affine_ras: Affine,
+    path: Path,
+    fields: Mapping[str, str],
+    *,
+    compressed: bool = True,
 ) -> None:
     """Write a three-dimensional array, or several layers of one grid, as NRRD.
 
@@ -89,6 +95,7 @@ def write_nrrd_layers(
         affine_ras: Voxel index (i, j, k) to RAS in mm.
         path: File to write.
         fields: Key-value pairs of the header; no line breaks.
+        compressed: Whether to use gzip encoding.
     """
     array = storable(array)
     affine_lps = ras_to_lps(affine_ras)
@@ -96,19 +103,22 @@ def write_nrrd_layers(
     directions = [_vector(affine_lps[:3, axis]) for axis in range(3)]
     header = [
         "NRRD0004",
-        f"type: {_NRRD_TYPES[array.dtype.name]}",
+        f"type: {NRRD_TYPES[array.dtype.name]}",
         f"dimension: {array.ndim}",
         "space: left-posterior-superior",
         f"sizes: {' '.join(str(n) for n in array.shape[::-1])}",
         f"space directions: {' '.join(['none'] * layered + directions)}",
         f"kinds: {' '.join(['list'] * layered + ['domain'] * 3)}",
         "endian: little",
-        "encoding: gzip",
+        f"encoding: {'gzip' if compressed else 'raw'}",
         f"space origin: {_vector(affine_lps[:3, 3])}",
         *(f"{key}:={value}" for key, value in fields.items()),
     ]
     with path.open("wb") as stream:
         stream.write(("\n".join(header) + "\n\n").encode())
+        if not compressed:
+            stream.write(array.data)
+            return
         with _gzip_stream(stream) as zipped:
             zipped.write(array.data)
 

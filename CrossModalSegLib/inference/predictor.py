@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,15 +15,21 @@ from CrossModalSegLib.bundle.reading import Bundle, read_bundle
 from CrossModalSegLib.bundle.schema import BundleConfig
 from CrossModalSegLib.core.errors import MismatchError
 from CrossModalSegLib.core.events import Reporter, silent_reporter
+from CrossModalSegLib.core.tasks import Region
 from CrossModalSegLib.core.volume import Volume
 from CrossModalSegLib.data.preprocessing import (
     prepare_image,
     restore_map,
     restore_probabilities,
+    slices_that_meet,
 )
 from CrossModalSegLib.inference.batches import BatchRunner
+from CrossModalSegLib.inference.modality_check import check_modality
 from CrossModalSegLib.inference.post_processing import post_process
-from CrossModalSegLib.inference.result import Notice, SegmentationResult, measure_volumes_ml
+from CrossModalSegLib.inference.region import RegionOfInterest
+from CrossModalSegLib.inference.result import Notice, SegmentationResult
+from CrossModalSegLib.inference.structures import choose_structures, count_voxels, keep_structures
+from CrossModalSegLib.inference.uncertainty import restore_with_uncertainty
 from CrossModalSegLib.methods.base import Method
 
 
@@ -96,6 +103,9 @@ class Predictor:
         reporter: Reporter | None = None,
         *,
         with_probabilities: bool = False,
+        with_uncertainty: bool = False,
+        structures: Sequence[str] = (),
+        region: RegionOfInterest | None = None,
     ) -> SegmentationResult:
         """Segment one volume of the bundle's target modality.
 
@@ -103,34 +113,78 @@ class Predictor:
             volume: Any orientation, spacing and size.
             reporter: Gets progress and warnings, and is asked between batches whether to stop.
             with_probabilities: Also return the probabilities on the volume's grid.
+            with_uncertainty: Also return where the model is unsure.
+            structures: Names of regions or classes of the task; what they do not need becomes
+                background. None given: all.
+            region: What lies outside is background, and slices that do not meet it are not
+                computed. Intensities are scaled by the whole volume all the same, so that what
+                lies inside does not depend on it; rules that clean labels see the inside alone.
 
         Raises:
             InputFileError: The image is constant or has NaN or infinite voxels.
+            GeometryError: The region of interest does not meet the volume.
+            UnknownNameError: The task has no such structure.
             DeviceError: The memory is not enough.
             Cancelled: The user stopped it.
         """
         began = time.perf_counter()
         log = _NoticeLog(reporter or silent_reporter())
-        settings, task = self.config.preprocessing, self.config.task
-        predicted = self._predict(prepare_image(volume, settings), log)
+        wanted = choose_structures(self.config.task, structures)
+        mask = None if region is None else region.mask(volume)
+        log.reporter.check_cancelled()
+        slices, part = self._prepare(volume, mask, log)
+        predicted = self._predict(slices, log)
         probabilities = None
         if with_probabilities:
             stack = np.stack(list(predicted))
-            probabilities = self._restore_each_class(stack, volume)
+            probabilities = self._restore_each_class(stack, volume, part)
             predicted = iter(stack)
-        labels = restore_probabilities(predicted, volume, settings)
+        labels, uncertainty = self._restore(
+            predicted, volume, part, with_uncertainty=with_uncertainty
+        )
+        labels = _within(mask, labels)
+        if structures:
+            labels = keep_structures(labels, wanted)
         labels = post_process(labels, self.config.post_processing)
         if not labels.array_kji.any():
-            log.add(self._nothing_found())
+            log.add(self._nothing_found(wanted))
         return SegmentationResult(
             labels=labels,
-            volumes_ml=measure_volumes_ml(labels, task),
+            voxels=count_voxels(labels, wanted),
             seconds=time.perf_counter() - began,
             device=self.device,
             precision=self._runner.precision,
             warnings=tuple(log.notices),
             probabilities=probabilities,
+            uncertainty=None if uncertainty is None else _within(mask, uncertainty),
         )
+
+    def _prepare(
+        self, volume: Volume, mask: Volume | None, log: _NoticeLog
+    ) -> tuple[NDArray[np.float32], range | None]:
+        """Return the slices to predict, and which of all they are; None: all."""
+        slices = prepare_image(volume, self.config.preprocessing)
+        unusual = check_modality(slices, self.config)
+        if unusual is not None:
+            log.add(unusual)
+        if mask is None:
+            return slices, None
+        part = slices_that_meet(mask, self.config.preprocessing)
+        return slices[part.start : part.stop], part
+
+    def _restore(
+        self,
+        predicted: Iterator[NDArray[np.float32]],
+        volume: Volume,
+        part: range | None,
+        *,
+        with_uncertainty: bool,
+    ) -> tuple[Volume, Volume | None]:
+        """Return labels and uncertainty on the volume's grid."""
+        settings = self.config.preprocessing
+        if with_uncertainty:
+            return restore_with_uncertainty(predicted, volume, settings, slices=part)
+        return restore_probabilities(predicted, volume, settings, slices=part), None
 
     def _predict(
         self, slices: NDArray[np.float32], log: _NoticeLog
@@ -145,22 +199,34 @@ class Predictor:
             done += len(batch)
             reporter.progress("slices", done, depth)
 
-    def _restore_each_class(self, stack: NDArray[np.float32], volume: Volume) -> dict[str, Volume]:
+    def _restore_each_class(
+        self, stack: NDArray[np.float32], volume: Volume, part: range | None
+    ) -> dict[str, Volume]:
         """Bring probabilities (slice, class, row, column) to the volume's grid."""
         settings = self.config.preprocessing
         names = ("background", *self.config.task.class_names)
         return {
-            name: restore_map(stack[:, index], volume, settings, outside=float(index == 0))
+            name: restore_map(
+                stack[:, index], volume, settings, outside=float(index == 0), slices=part
+            )
             for index, name in enumerate(names)
         }
 
-    def _nothing_found(self) -> Notice:
-        structures = ", ".join(entry.label for entry in self.config.task.classes)
+    def _nothing_found(self, wanted: Sequence[Region]) -> Notice:
+        structures = ", ".join(entry.label for entry in wanted)
         return Notice(
             kind="nothing_found",
             message="The model found none of its structures in this image.",
-            hint=f"It looks for {structures} in {self.config.modalities.target.label} images.",
+            hint=f"It looked for {structures} in {self.config.modalities.target.label} images.",
         )
+
+
+def _within(mask: Volume | None, volume: Volume) -> Volume:
+    """Return a volume that is 0 outside a mask."""
+    if mask is None:
+        return volume
+    inside: NDArray[Any] = mask.array_kji
+    return volume.with_array(np.where(inside, volume.array_kji, volume.array_kji.dtype.type(0)))
 
 
 class _NoticeLog:

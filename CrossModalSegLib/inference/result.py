@@ -5,9 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import numpy as np
-
-from CrossModalSegLib.core.tasks import Task
 from CrossModalSegLib.core.volume import Volume
 
 
@@ -26,29 +23,26 @@ class SegmentationResult:
 
     Attributes:
         labels: uint8, on the input's own grid and affine; values of the task's classes.
-        volumes_ml: Size of each region of the task, by name.
+        voxels: Number of voxels of each structure that was asked for, by name.
         seconds: From volume to labels, without reading the model.
         device: Kind of device that computed it.
         precision: Of the networks, e.g. "bf16-mixed".
         warnings: Also sent as events.
         probabilities: By class name, "background" first, on the input's grid; None if not asked.
+        uncertainty: Normalised entropy of the probabilities, 0 to 1, on the input's grid; None if
+            not asked.
     """
 
     labels: Volume
-    volumes_ml: Mapping[str, float]
+    voxels: Mapping[str, int]
     seconds: float
     device: str
     precision: str
     warnings: tuple[Notice, ...] = ()
     probabilities: Mapping[str, Volume] | None = None
+    uncertainty: Volume | None = None
 
-
-def measure_volumes_ml(labels: Volume, task: Task) -> dict[str, float]:
-    """Return the size of each region of a task in millilitres."""
-    counts = np.zeros(task.num_classes, np.int64)
-    for plane in labels.array_kji:  # bincount makes 8 bytes of each voxel
-        counts += np.bincount(plane.reshape(-1), minlength=task.num_classes)
-    return {
-        region.name: float(counts[list(region.values)].sum()) * labels.voxel_ml
-        for region in task.regions
-    }
+    @property
+    def volumes_ml(self) -> dict[str, float]:
+        """Size of each structure in millilitres."""
+        return {name: count * self.labels.voxel_ml for name, count in self.voxels.items()}

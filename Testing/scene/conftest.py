@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -11,6 +12,9 @@ from numpy.typing import NDArray
 from CrossModalSegLib.bridge.rendering import WINDOW_VARIABLE, find_render_window
 from CrossModalSegLib.bridge.scene import HeadlessScene, headless_scene, import_slicer
 from CrossModalSegLib.core.volume import Volume
+
+if TYPE_CHECKING:
+    from Testing.scene.harness.session import SlicerApplication
 
 GRIDS = ("plain", "flipped", "oblique", "anisotropic")
 
@@ -38,6 +42,15 @@ def vtk_errors_fail_the_test(capfd: pytest.CaptureFixture[str]) -> Iterator[None
 def session() -> Iterator[HeadlessScene]:
     with headless_scene() as session:
         yield session
+
+
+@pytest.fixture
+def slicer_application() -> Iterator[SlicerApplication]:
+    """Slicer with windows nobody sees: load a module into it and press its buttons."""
+    from Testing.scene.harness import session
+
+    with session.slicer_application() as application:
+        yield application
 
 
 @pytest.fixture

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ from safetensors.torch import save
 
 from CrossModalSegLib.bundle.deployment import load_method
 from CrossModalSegLib.bundle.reading import Bundle, read_bundle
+from CrossModalSegLib.bundle.schema import BundleConfig
 from CrossModalSegLib.bundle.writing import write_bundle
 from CrossModalSegLib.core.errors import BundleError
 from CrossModalSegLib.methods import METHODS
@@ -74,6 +77,35 @@ def test_weights_of_another_network_are_refused(
     (bundle.path / "models/model.safetensors").write_bytes(save(changed))
     with pytest.raises(BundleError, match=message):
         load_method(read_bundle(bundle.path))
+
+
+def test_weights_in_half_precision_get_the_networks_type(
+    tmp_path: Path, config: BundleConfig, method: Method
+) -> None:
+    halved = {
+        name: tensor.half()
+        for name, tensor in method.state_dict().items()
+        if name.partition(".")[0] in method.deployed
+    }
+    bundle = write_bundle(tmp_path / "small", config, halved)
+    assert b'"dtype":"F16"' in bundle.read_weights()
+    loaded = load_method(bundle)
+    for name, tensor in loaded.state_dict().items():
+        assert tensor.dtype == torch.float32
+        assert torch.equal(tensor, halved[name].float())
+    with torch.no_grad():
+        assert loaded.predict(torch.zeros(1, 1, 16, 16)).dtype == torch.float32
+
+
+def test_loading_does_not_import_torchs_compiler(bundle: Bundle) -> None:
+    program = (
+        "import sys\n"
+        "from CrossModalSegLib.bundle.deployment import load_method\n"
+        "from CrossModalSegLib.bundle.reading import read_bundle\n"
+        "load_method(read_bundle(sys.argv[1]))\n"
+        "assert 'torch._dynamo' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", program, str(bundle.path)], check=True)
 
 
 def edit_settings(bundle: Bundle, **changes: Any) -> Bundle:

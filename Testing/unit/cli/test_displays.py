@@ -20,7 +20,7 @@ with JsonDisplay() as display:
     print("stray print")
     os.write(1, b"stray bytes of a native library\\n")
     os.system("echo stray child")
-    display({"event": "stage", "name": "naïve ✓"})
+    display({"event": "stage", "name": "naïve ✓", "path": "a\\udcffb"})
 print("after")
 """
 
@@ -55,7 +55,7 @@ def test_nothing_but_events_reaches_a_real_standard_output() -> None:
         [sys.executable, "-c", STRAY], capture_output=True, encoding="utf-8", check=True
     )
     first, after = ran.stdout.splitlines()
-    assert json.loads(first)["name"] == "naïve ✓"
+    assert json.loads(first) == {"event": "stage", "name": "naïve ✓", "path": "a\udcffb"}
     assert after == "after"
     assert ran.stderr.count("stray") == 3
 

@@ -142,6 +142,6 @@ def test_options_are_read_into_the_command() -> None:
     assert not command.overwrite
 
 
-@pytest.mark.parametrize("command", [[], ["train"], ["models", "import"]])
+@pytest.mark.parametrize("command", [[], ["train"], ["models", "import"], ["worker"]])
 def test_help_imports_nothing_heavy(command: list[str]) -> None:
     subprocess.run([sys.executable, "-c", IMPORTS, *command], check=True, stdout=subprocess.DEVNULL)

@@ -28,6 +28,7 @@ from CrossModalSegLib.data.preprocessing import (
     prepared_affine,
     restore_map,
     restore_probabilities,
+    slices_that_meet,
 )
 
 NUM_CLASSES = 4
@@ -244,6 +245,40 @@ def test_slices_may_come_one_by_one() -> None:
     np.testing.assert_array_equal(
         restore_probabilities(predictions(), volume, rules).array_kji, labels
     )
+
+
+@settings(deadline=None, max_examples=60)
+@given(placement=placements(smallest=3), slicing=slicings, seed=st.integers(0, 99))
+def test_the_slices_that_meet_a_mask_restore_it_alone(
+    placement: Placement, slicing: Slicing, seed: int
+) -> None:
+    generator = np.random.default_rng(seed)
+    labels = np.zeros(placement.shape, np.uint8)
+    low = [int(generator.integers(0, size)) for size in labels.shape]
+    labels[low[0] :, low[1] : low[1] + 2, low[2] : low[2] + 2] = 2
+    volume = placement.grid.with_array(labels)
+    rules = settings_of(slicing, (24, 24))
+    prepared = one_hot(prepare_labels(volume, rules))
+    part = slices_that_meet(volume.with_array(labels > 0), rules)
+    assert len(part) == sum(bool(plane[2].any()) for plane in prepared)
+    chosen = prepared[part.start : part.stop]
+    restored = restore_probabilities(chosen, placement.grid, rules, slices=part)
+    assert np.array_equal(restored.array_kji, labels)
+    shown = restore_map(chosen[:, 2], placement.grid, rules, slices=part, outside=-1.0).array_kji
+    assert np.array_equal(shown == 1.0, labels == 2)
+    assert (shown == -1.0).any() == (len(part) < len(prepared))
+
+
+def test_a_mask_without_voxels_meets_no_slice() -> None:
+    empty = Volume(np.zeros((3, 4, 5), bool), np.eye(4))
+    assert len(slices_that_meet(empty, settings_of("axial", (8, 8)))) == 0
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_as_many_slices_are_expected_as_were_named(count: int) -> None:
+    grid, rules = Volume(np.zeros((6, 8, 8), np.uint8), np.eye(4)), settings_of("axial", (8, 8))
+    with pytest.raises(GeometryError, match="expected 2"):
+        restore_probabilities(np.zeros((count, 4, 8, 8)), grid, rules, slices=range(1, 3))
 
 
 @pytest.mark.parametrize("shape", [(4, 3, 8, 8), (6, 3, 8, 8), (5, 3, 8, 9), (0, 3, 8, 8)])

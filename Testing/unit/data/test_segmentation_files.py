@@ -70,6 +70,17 @@ def test_classes_that_do_not_overlap_share_one_layer(tmp_path: Path) -> None:
     assert [header[f"Segment{n}_LabelValue"] for n in range(4)] == ["1", "2", "3", "4"]
 
 
+def test_chosen_structures_are_layers_and_the_others_are_not_there(tmp_path: Path) -> None:
+    task = TASKS["brain_tumour"]
+    labels = Volume(np.array([0, 1, 2, 3], np.uint8).reshape(1, 2, 2), np.eye(4))
+    path = tmp_path / "some.seg.nrrd"
+    chosen = (task.region("TC"), task.region("ET"))
+    write_segmentation(labels, task, path, structures=chosen)
+    assert np.array_equal(
+        read_segmentation(path, task).array_kji.ravel(), [0, 1, 0, 3]
+    )  # oedema is in neither
+
+
 def test_segments_are_found_by_name_whatever_their_order_and_value(tmp_path: Path) -> None:
     array = np.zeros((2, 2, 2), np.uint8)
     array[0, 0, 0], array[1, 1, 1] = 7, 3

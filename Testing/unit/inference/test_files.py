@@ -16,15 +16,17 @@ from CrossModalSegLib.core.errors import (
     Cancelled,
     CohortError,
     ConfigError,
+    CrossModalSegError,
     InputFileError,
     MismatchError,
     OutputExistsError,
     StorageError,
+    UnknownNameError,
 )
 from CrossModalSegLib.core.events import Event, Reporter, silent_reporter
 from CrossModalSegLib.core.volume import Volume
 from CrossModalSegLib.data.segmentation_files import read_segmentation
-from CrossModalSegLib.data.volume_files import write_volume
+from CrossModalSegLib.data.volume_files import read_image, write_volume
 from CrossModalSegLib.inference.files import SegmentOptions, segment_files
 
 VolumeMaker = Callable[..., Volume]
@@ -252,3 +254,60 @@ def test_a_bundle_for_another_task_or_modality_is_refused(
 def test_an_ending_that_cannot_be_written_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"'\.stl'"):
         SegmentOptions(suffix=".stl")
+
+
+def test_structures_that_were_not_asked_for_become_background(
+    tmp_path: Path, bundle: Bundle, write_cases: Callable[..., dict[str, Volume]]
+) -> None:
+    volume = write_cases("a.nii.gz")["a.nii.gz"]
+    options = SegmentOptions(device="cpu", structures=("MYO",))
+    for name in ("a.nrrd", "b.seg.nrrd"):
+        segment(bundle, [tmp_path / "a.nii.gz"], tmp_path / "out" / name, options)
+        labels = read_segmentation(tmp_path / "out" / name, bundle.config.task)
+        assert np.array_equal(labels.array_kji, (volume.array_kji == 1).astype(np.uint8))
+    said = json.loads((tmp_path / "out" / "a.json").read_text())
+    assert list(said["volumes_ml"]) == ["MYO"]
+    unknown = SegmentOptions(device="cpu", structures=("liver",))
+    with pytest.raises(UnknownNameError, match="'liver'"):
+        segment(bundle, [tmp_path / "a.nii.gz"], tmp_path / "c.nrrd", unknown)
+
+
+def test_uncertainty_maps_go_where_they_were_asked_to(
+    tmp_path: Path, bundle: Bundle, write_cases: Callable[..., dict[str, Volume]]
+) -> None:
+    volumes = write_cases("in/a.nii.gz", "in/b.mha")
+    one = SegmentOptions(device="cpu", uncertainty=tmp_path / "u.nrrd")
+    segment(bundle, [tmp_path / "in" / "a.nii.gz"], tmp_path / "a.nrrd", one)
+    several = SegmentOptions(device="cpu", uncertainty=tmp_path / "maps")
+    segment(bundle, [tmp_path / "in"], tmp_path / "out", several)
+    assert sorted(path.name for path in (tmp_path / "maps").iterdir()) == ["a.nii.gz", "b.nii.gz"]
+    for path in (tmp_path / "u.nrrd", tmp_path / "maps" / "a.nii.gz"):
+        found = read_image(path)
+        assert found.shape_kji == volumes["in/a.nii.gz"].shape_kji
+        assert 0 <= found.array_kji.min() < found.array_kji.max() <= 1
+
+
+@pytest.mark.parametrize(
+    ("uncertainty", "error"),
+    [
+        ("a.nrrd", ConfigError),  # also the segmentation
+        ("in/a.nii.gz", ConfigError),  # also the input
+        ("there.nrrd", OutputExistsError),
+        ("u.seg.nrrd", InputFileError),
+        ("u.txt", InputFileError),
+    ],
+)
+def test_uncertainty_maps_that_cannot_be_stop_it_before_any_work(
+    tmp_path: Path,
+    bundle: Bundle,
+    write_cases: Callable[..., dict[str, Volume]],
+    uncertainty: str,
+    error: type[CrossModalSegError],
+) -> None:
+    write_cases("in/a.nii.gz")
+    (tmp_path / "there.nrrd").write_text("mine")
+    options = SegmentOptions(device="cpu", uncertainty=tmp_path / uncertainty)
+    with pytest.raises(error):
+        segment(bundle, [tmp_path / "in" / "a.nii.gz"], tmp_path / "a.nrrd", options)
+    assert not (tmp_path / "a.nrrd").exists()
+    assert (tmp_path / "there.nrrd").read_text() == "mine"

@@ -13,11 +13,19 @@ from scipy.spatial.transform import Rotation
 
 from CrossModalSegLib.bundle.reading import Bundle
 from CrossModalSegLib.bundle.schema import BundleConfig, PostProcessing
-from CrossModalSegLib.core.errors import Cancelled, DeviceError, InputFileError, MismatchError
+from CrossModalSegLib.core.errors import (
+    Cancelled,
+    DeviceError,
+    GeometryError,
+    InputFileError,
+    MismatchError,
+)
 from CrossModalSegLib.core.events import Event, Reporter
 from CrossModalSegLib.core.geometry import affine_from, reorient
 from CrossModalSegLib.core.volume import Volume
+from CrossModalSegLib.data.statistics import describe_cohort, sample_intensities
 from CrossModalSegLib.inference.predictor import Predictor, require_match
+from CrossModalSegLib.inference.region import RegionOfInterest
 from CrossModalSegLib.methods.base import Method
 
 VolumeMaker = Callable[..., Volume]
@@ -196,6 +204,148 @@ def test_post_processing_is_the_bundles(method: Method, config: BundleConfig) ->
     kept = Predictor(method, cleaning, device="cpu").segment(volume).labels.array_kji
     assert int((kept == 2).sum()) == 8
     assert_exact(Predictor(method, config, device="cpu"), volume)
+
+
+def oblique(make_volume: VolumeMaker) -> Volume:
+    turn = Rotation.from_euler("xyz", [10.0, -20, 15], degrees=True).as_matrix()
+    return make_volume((9, 12, 11), affine_from((1.0, 1.5, 2.0), turn, (5.0, -8.0, 3.0)))
+
+
+def box_around(
+    volume: Volume, centre_ijk: tuple[int, int, int], half_mm: float
+) -> RegionOfInterest:
+    to_ras = np.diag([half_mm, half_mm, half_mm, 1.0])
+    to_ras[:3, 3] = (volume.affine_ras @ (*centre_ijk, 1.0))[:3]
+    return RegionOfInterest(np.asarray(np.linalg.inv(to_ras), np.float64))
+
+
+def watch_slices(method: Method, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Return a list to which the number of slices of each prediction is added."""
+    predicted: list[int] = []
+    predict = method.predict
+
+    def watched(x_t: Any) -> Any:
+        predicted.append(len(x_t))
+        return predict(x_t)
+
+    monkeypatch.setattr(method, "predict", watched)
+    return predicted
+
+
+@pytest.mark.parametrize("slicing", ["axial", "coronal", "sagittal"])
+def test_inside_a_region_of_interest_labels_are_those_of_the_whole_and_outside_background(
+    method: Method,
+    config: BundleConfig,
+    make_volume: VolumeMaker,
+    monkeypatch: pytest.MonkeyPatch,
+    slicing: Any,
+) -> None:
+    volume = oblique(make_volume)
+    config = replace(config, preprocessing=replace(config.preprocessing, slicing=slicing))
+    predictor = Predictor(method, config, device="cpu")
+    region = box_around(volume, (5, 6, 4), 3.0)
+    whole = predictor.segment(volume, with_uncertainty=True)
+    predicted = watch_slices(method, monkeypatch)
+    part = predictor.segment(volume, region=region, with_uncertainty=True, with_probabilities=True)
+    inside = region.mask(volume).array_kji
+    assert 0 < int(inside.sum()) < inside.size / 4
+    assert np.array_equal(part.labels.array_kji, whole.labels.array_kji * inside)
+    assert whole.uncertainty is not None
+    assert part.uncertainty is not None
+    assert np.array_equal(part.uncertainty.array_kji, whole.uncertainty.array_kji * inside)
+    depth = {"axial": 9, "coronal": 12, "sagittal": 11}[slicing]
+    assert sum(predicted) < depth
+    assert part.probabilities is not None
+    assert part.probabilities["background"].array_kji[~inside].max() == 1.0
+
+
+def test_intensities_are_scaled_by_the_whole_volume_whatever_the_region(
+    method: Method, config: BundleConfig, make_volume: VolumeMaker
+) -> None:
+    volume = make_volume((8, 9, 10))
+    volume.array_kji[:, 0] = 40.0  # outside the region, and would change its z-scores
+    rule = replace(config.preprocessing.intensity, kind="robust_zscore", window_hu=None)
+    zscores = replace(config, preprocessing=replace(config.preprocessing, intensity=rule))
+    predictor = Predictor(method, zscores, device="cpu")
+    region = box_around(volume, (5, 6, 4), 3.5)
+    inside = region.mask(volume).array_kji
+    whole = predictor.segment(volume).labels.array_kji
+    assert np.array_equal(predictor.segment(volume, region=region).labels.array_kji, whole * inside)
+
+
+def test_rules_that_clean_see_the_inside_of_the_region_alone(
+    method: Method, config: BundleConfig
+) -> None:
+    array = np.zeros((10, 3, 10), np.float32)
+    array[0:5, 1, 0:5] = array[8, 1, 8] = 2.0
+    volume = Volume(array, np.eye(4))
+    cleaning = replace(config, post_processing=PostProcessing(largest_component=True))
+    region = box_around(volume, (8, 1, 8), 1.5)
+    labels = Predictor(method, cleaning, device="cpu").segment(volume, region=region).labels
+    assert int((labels.array_kji == 2).sum()) == 1
+
+
+def test_a_region_beside_the_volume_is_an_error_before_anything_is_computed(
+    method: Method,
+    config: BundleConfig,
+    make_volume: VolumeMaker,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    predicted = watch_slices(method, monkeypatch)
+    volume = make_volume((5, 5, 5))
+    with pytest.raises(GeometryError, match="holds no voxel"):
+        Predictor(method, config, device="cpu").segment(
+            volume, region=box_around(volume, (99, 0, 0), 2.0)
+        )
+    assert predicted == []
+
+
+def test_only_the_structures_that_were_asked_for_are_kept_and_measured(
+    method: Method, config: BundleConfig, make_volume: VolumeMaker
+) -> None:
+    volume = make_volume((7, 6, 8))
+    result = Predictor(method, config, device="cpu").segment(volume, structures=["AA", "LAC"])
+    kept = np.isin(volume.array_kji, (2, 4))
+    assert np.array_equal(result.labels.array_kji, volume.array_kji * kept)
+    assert result.voxels == {
+        "LAC": int((volume.array_kji == 2).sum()),
+        "AA": int((volume.array_kji == 4).sum()),
+    }
+
+
+def test_classes_that_no_region_needs_are_kept_unless_structures_are_chosen(
+    method: Method, config: BundleConfig, make_volume: VolumeMaker
+) -> None:
+    task = replace(config.task, regions=config.task.regions[:1])
+    predictor = Predictor(method, replace(config, task=task), device="cpu")
+    assert_exact(predictor, make_volume((7, 6, 8)))
+
+
+def test_the_uncertainty_map_lies_on_the_volumes_grid_and_is_not_made_unasked(
+    method: Method, config: BundleConfig, make_volume: VolumeMaker
+) -> None:
+    volume = oblique(make_volume)
+    volume.array_kji[0, 0, 0] = 1.5  # between two classes
+    predictor = Predictor(method, config, device="cpu", precision="32-true")
+    assert predictor.segment(volume).uncertainty is None
+    uncertainty = predictor.segment(volume, with_uncertainty=True).uncertainty
+    assert uncertainty is not None
+    assert np.array_equal(uncertainty.affine_ras, volume.affine_ras)
+    assert uncertainty.array_kji[0, 0, 0] == pytest.approx(np.log(2) / np.log(5), abs=1e-3)
+    assert uncertainty.array_kji.ravel()[1:].max() < 0.01
+
+
+def test_a_scan_unlike_the_training_target_is_warned_of(
+    method: Method, config: BundleConfig, make_volume: VolumeMaker
+) -> None:
+    usual = np.random.default_rng(0).uniform(-1, -0.6, (5, 24, 24)).astype(np.float32)
+    samples = [sample_intensities(usual)] * 3
+    trained = replace(config, target_statistics=describe_cohort(samples, samples, 15, None))
+    events: list[Event] = []
+    reporter = Reporter(sinks=[events.append])
+    result = Predictor(method, trained, device="cpu").segment(make_volume((24, 5, 24)), reporter)
+    assert [notice.kind for notice in result.warnings] == ["unlike_training"]
+    assert [event["kind"] for event in events if event["event"] == "warning"] == ["unlike_training"]
 
 
 def test_images_that_cannot_be_segmented_are_refused(method: Method, config: BundleConfig) -> None:

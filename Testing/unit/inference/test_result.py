@@ -1,25 +1,17 @@
-"""Sizes of regions."""
+"""Sizes of structures."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from CrossModalSegLib.core.tasks import TASKS
 from CrossModalSegLib.core.volume import Volume
-from CrossModalSegLib.inference.result import measure_volumes_ml
+from CrossModalSegLib.inference.result import SegmentationResult
 
 
-def test_regions_that_overlap_count_their_classes() -> None:
-    labels = np.zeros((2, 3, 4), np.uint8)
-    labels[0, 0] = 1
-    labels[0, 1] = 2
-    labels[1, 0, :2] = 3
-    volumes = measure_volumes_ml(
-        Volume(labels, np.diag([1.0, 2.0, 5.0, 1.0])), TASKS["brain_tumour"]
+def test_volumes_are_voxels_times_the_volume_of_one() -> None:
+    labels = Volume(np.zeros((2, 3, 4), np.uint8), np.diag([1.0, 2.0, 5.0, 1.0]))
+    result = SegmentationResult(
+        labels=labels, voxels={"WT": 10, "ET": 0}, seconds=1.0, device="cpu", precision="32-true"
     )
-    assert volumes == {
-        "WT": pytest.approx(0.10),
-        "TC": pytest.approx(0.06),
-        "ET": pytest.approx(0.02),
-    }
+    assert result.volumes_ml == {"WT": pytest.approx(0.10), "ET": 0.0}

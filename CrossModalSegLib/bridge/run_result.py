@@ -1,0 +1,96 @@
+"""What the worker wrote for a run: read and checked by any thread, placed by the scene's own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from CrossModalSegLib.bridge.result_placement import place_result, place_segments
+from CrossModalSegLib.bridge.run_request import RunInputs
+from CrossModalSegLib.bridge.segmentations import check_values
+from CrossModalSegLib.bridge.structure_volumes import StructureVolume, measure_structures
+from CrossModalSegLib.bridge.uncertainty_map import place_uncertainty
+from CrossModalSegLib.bridge.volumes import node_view
+from CrossModalSegLib.core.errors import GeometryError
+from CrossModalSegLib.core.geometry import require_same_grid
+from CrossModalSegLib.core.tasks import Task
+from CrossModalSegLib.core.volume import Volume
+from CrossModalSegLib.data.nrrd_reading import read_nrrd
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class RunResult:
+    """Labels, sizes of structures, and where the model was unsure."""
+
+    labels: Volume
+    volumes: tuple[StructureVolume, ...]
+    uncertainty: Volume | None
+
+
+def read_result(
+    outputs: Sequence[Path], grid: Volume, task: Task, structures: Sequence[str]
+) -> RunResult:
+    """Read what the worker wrote; any thread may.
+
+    Args:
+        outputs: The labels, and the uncertainty map if there is one.
+        grid: Of the volume that was handed over.
+        task: Of the model.
+        structures: Names of those that are kept; none given: all.
+
+    Raises:
+        InputFileError: A file is missing or damaged.
+        GeometryError: A result does not lie on the volume's grid.
+        LabelError: The labels hold values that the task does not know.
+    """
+    label_path, *others = outputs
+    labels = read_nrrd(label_path)
+    require_same_grid(labels, grid, "The result", "the volume")
+    check_values(labels, task, "The result")
+    volumes = measure_structures(labels, task, structures)
+    uncertainty = read_nrrd(others[0]) if others else None
+    if uncertainty is not None:
+        require_same_grid(uncertainty, grid, "The uncertainty map", "the volume")
+    return RunResult(labels=labels, volumes=volumes, uncertainty=uncertainty)
+
+
+def place_run_result(result: RunResult, inputs: RunInputs) -> tuple[Any, Any]:
+    """Put a result into the scene of its volume, where the volume is by now.
+
+    Returns:
+        The segmentation node, and the node of the uncertainty map or None.
+
+    Raises:
+        CrossModalSegError: The volume was changed so that the result does not belong to it.
+    """
+    volume_node, request, output_node = inputs.nodes[0], inputs.request, inputs.output_node
+    if output_node is not None and output_node.GetScene() is None:
+        output_node = None  # deleted meanwhile
+    name = f"{volume_node.GetName()} - {request.title}"
+    place = place_result if request.with_surfaces else place_segments
+    node = place(
+        _on_present_grid(result.labels, volume_node),
+        inputs.task,
+        volume_node,
+        volume_node.GetScene().GenerateUniqueName(name),
+        output_node=output_node,
+        structures=request.structures,
+    )
+    if result.uncertainty is None:
+        return node, None
+    uncertainty = _on_present_grid(result.uncertainty, volume_node)
+    return node, place_uncertainty(uncertainty, volume_node, node, f"{name} - uncertainty")
+
+
+def _on_present_grid(volume: Volume, volume_node: Any) -> Volume:
+    """Return voxels where those of the input are by now: it may have been moved."""
+    present = node_view(volume_node)
+    if present.shape_kji != volume.shape_kji:
+        raise GeometryError(
+            f"The volume {volume_node.GetName()!r} was given other voxels while it was segmented: "
+            f"{present.shape_ijk} in place of {volume.shape_ijk}.",
+            hint="Apply the model to it again.",
+        )
+    return Volume(volume.array_kji, present.affine_ras)

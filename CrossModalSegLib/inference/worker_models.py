@@ -1,0 +1,84 @@
+"""The models that a worker keeps loaded."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+
+import torch
+
+from CrossModalSegLib.bundle.reading import Bundle
+from CrossModalSegLib.core.events import Reporter
+from CrossModalSegLib.inference.predictor import Predictor
+from CrossModalSegLib.networks.devices import resolve_device
+
+WARM_MODELS = 2
+"""Models at once: of a third, the one that was not used for longest leaves."""
+
+LOAD = "load"
+"""Stage in which a model is read."""
+
+_LOAD_STEPS = 2
+
+Key = tuple[str, str, str]
+"""Content of the bundle, kind of device, precision: a bundle that was replaced is another one."""
+
+
+class WarmModels:
+    """Loads models, and keeps those that were used last.
+
+    Args:
+        limit: How many.
+    """
+
+    def __init__(self, limit: int = WARM_MODELS) -> None:
+        self._limit = limit
+        self._predictors: OrderedDict[Key, Predictor] = OrderedDict()
+
+    def get(self, bundle: Bundle, device: str, precision: str, reporter: Reporter) -> Predictor:
+        """Return a model that is ready to predict; reports the stage "load".
+
+        Raises:
+            BundleError: It cannot be used.
+            DeviceError: The device is not there.
+            UnknownNameError: No such device or precision.
+            Cancelled: The user stopped it.
+        """
+        reporter.stage(LOAD, _LOAD_STEPS)
+        kind = resolve_device(device).type
+        key = (bundle.content_hash, kind, precision)
+        predictor = self._predictors.get(key)
+        if predictor is not None and predictor.device != kind:
+            self.forget(predictor)  # it gave the device up when memory ran out: try it again
+            predictor = None
+        if predictor is None:
+            predictor = self._load(key, bundle, reporter)
+        self._predictors.move_to_end(key)
+        reporter.progress(LOAD, _LOAD_STEPS, _LOAD_STEPS)
+        return predictor
+
+    def forget(self, predictor: Predictor) -> None:
+        """Keep a model no longer."""
+        for key in [key for key, kept in self._predictors.items() if kept is predictor]:
+            del self._predictors[key]
+        release_device_memory()
+
+    def _load(self, key: Key, bundle: Bundle, reporter: Reporter) -> Predictor:
+        while len(self._predictors) >= self._limit:
+            self._predictors.popitem(last=False)  # before the next one needs the memory
+            release_device_memory()
+        reporter.check_cancelled()
+        _, device, precision = key
+        predictor = Predictor.from_bundle(bundle, device=device, precision=precision)
+        reporter.progress(LOAD, 1, _LOAD_STEPS)
+        reporter.check_cancelled()
+        predictor.warm_up()
+        self._predictors[key] = predictor
+        return predictor
+
+
+def release_device_memory() -> None:
+    """Give memory that torch holds in reserve back to other programs: training, Slicer's views."""
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+    elif torch.backends.mps.is_available():
+        torch.mps.empty_cache()

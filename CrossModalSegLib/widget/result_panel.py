@@ -1,0 +1,91 @@
+"""The latest result: volumes of its structures, how it is shown."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import qt
+import slicer
+from slicer.i18n import tr as _
+
+from CrossModalSegLib.bridge.result_placement import show_result
+from CrossModalSegLib.bridge.segmentations import volume_of
+from CrossModalSegLib.bridge.structure_volumes import StructureVolume, read_table
+
+
+class ResultPanel:
+    """Table and buttons under the Apply button.
+
+    Args:
+        ui: Widgets of SegmentPage.ui.
+    """
+
+    def __init__(self, ui: Any) -> None:
+        self._ui = ui
+        self._parameters: Any = None
+        self._volumes: Sequence[StructureVolume] = ()
+        table = ui.volumesTable
+        table.setColumnCount(3)
+        table.setHorizontalHeaderLabels([_("Structure"), _("Volume (mL)"), _("Voxels")])
+        table.horizontalHeader().setSectionResizeMode(0, qt.QHeaderView.Stretch)
+        table.verticalHeader().setVisible(False)
+        table.setEditTriggers(qt.QAbstractItemView.NoEditTriggers)
+        ui.showButton.clicked.connect(self.show)
+        ui.copyTableButton.clicked.connect(self._copy)
+        ui.opacitySlider.valueChanged.connect(self._set_opacity)
+
+    def set_parameters(self, parameters: Any) -> None:
+        """Show the result of these parameters."""
+        self._parameters = parameters
+
+    def update(self) -> None:
+        """Show the parameters' state, also that of a scene that was loaded."""
+        node, table = self._parameters.lastSegmentation, self._parameters.volumesTable
+        self._ui.resultButton.setEnabled(node is not None)
+        self._fill(read_table(table) if node is not None and table is not None else ())
+        if node is not None and node.GetDisplayNode() is not None:
+            slider = self._ui.opacitySlider
+            slider.blockSignals(True)
+            slider.setValue(round(100 * node.GetDisplayNode().GetOpacity2DFill()))
+            slider.blockSignals(False)
+
+    def clear(self) -> None:
+        """Show no result."""
+        self._ui.resultButton.setEnabled(False)
+        self._fill(())
+
+    def show(self, *_args: object) -> None:
+        """Show scan and result in all views, centred on the result."""
+        node = self._parameters.lastSegmentation if self._parameters is not None else None
+        if node is not None:
+            show_result(node, volume_of(node), with_surfaces=self._parameters.showIn3D)
+
+    def _fill(self, volumes: Sequence[StructureVolume]) -> None:
+        if tuple(volumes) == tuple(self._volumes):
+            return
+        self._volumes = tuple(volumes)
+        table = self._ui.volumesTable
+        table.setRowCount(len(volumes))
+        for row, entry in enumerate(volumes):
+            pixmap = qt.QPixmap(14, 14)
+            pixmap.fill(qt.QColor(*entry.colour))
+            name = qt.QTableWidgetItem(entry.label)
+            name.setIcon(qt.QIcon(pixmap))
+            numbers = (f"{entry.volume_ml:.1f}", f"{entry.voxels:,}")
+            table.setItem(row, 0, name)
+            for column, text in enumerate(numbers, start=1):
+                item = qt.QTableWidgetItem(text)
+                item.setTextAlignment(qt.Qt.AlignRight | qt.Qt.AlignVCenter)
+                table.setItem(row, column, item)
+
+    def _copy(self, *_args: object) -> None:
+        rows = [f"{entry.label}\t{entry.volume_ml:.3f}\t{entry.voxels}" for entry in self._volumes]
+        text = "\n".join([_("Structure") + "\tmL\t" + _("voxels"), *rows])
+        qt.QApplication.clipboard().setText(text)
+        slicer.util.showStatusMessage(_("The table was copied."), 3000)
+
+    def _set_opacity(self, percent: int) -> None:
+        node = self._parameters.lastSegmentation if self._parameters is not None else None
+        if node is not None and node.GetDisplayNode() is not None:
+            node.GetDisplayNode().SetOpacity2DFill(percent / 100)

@@ -1,0 +1,45 @@
+"""The worker's own input."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from CrossModalSegLib.cli.command import UsageError
+from CrossModalSegLib.cli.main import main, read_command
+from CrossModalSegLib.cli.worker import Worker, take_standard_input
+
+TAKEN = """
+import os, sys
+from CrossModalSegLib.cli.worker import take_standard_input
+requests = take_standard_input()
+assert requests != 0
+print([sys.stdin.read(), os.read(requests, 99).decode()])
+"""
+
+
+def test_standard_input_is_the_workers_alone() -> None:
+    ran = subprocess.run(
+        [sys.executable, "-c", TAKEN], input="a request", capture_output=True, text=True, check=True
+    )
+    assert ran.stdout.strip() == str(["", "a request"])
+
+
+def test_without_standard_input_it_is_a_usage_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    def closed(_: int) -> int:
+        raise OSError(9, "Bad file descriptor")
+
+    monkeypatch.setattr("os.dup", closed)
+    with pytest.raises(UsageError, match="which is closed"):
+        take_standard_input()
+
+
+def test_its_events_are_json_and_nothing_else(capsys: pytest.CaptureFixture[str]) -> None:
+    command = read_command(["worker"])
+    assert isinstance(command, Worker)
+    assert command.progress == "json"
+    assert command.reads_standard_input
+    assert main(["worker", "--progress", "terminal"]) == 2
+    assert capsys.readouterr().out == ""
