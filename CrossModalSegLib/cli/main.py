@@ -26,6 +26,7 @@ from CrossModalSegLib.cli.demo import Demo
 from CrossModalSegLib.cli.displays import display_for
 from CrossModalSegLib.cli.doctor import Doctor
 from CrossModalSegLib.cli.evaluate import Evaluate
+from CrossModalSegLib.cli.inspect import Inspect
 from CrossModalSegLib.cli.models import (
     DeleteModel,
     ExportModel,
@@ -139,6 +140,7 @@ COMMANDS: dict[str, type[Command] | _Group] = {
     "doctor": Doctor,
     "phantom": Phantom,
     "prepare": Prepare,
+    "inspect": Inspect,
     "train": Train,
     "segment": Segment,
     "evaluate": Evaluate,

@@ -107,6 +107,7 @@ class Cohort:
     def content_hash(self) -> str:
         """SHA-256 of everything but the places of the original files."""
         content = to_dict(self.record)
+        _drop_later_defaults(content)
         for case in content["cases"]:
             del case["sources"]
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
@@ -202,16 +203,21 @@ def require_labelled(cohort: Cohort) -> None:
 def require_disjoint_subjects(source: Cohort, target: Cohort) -> None:
     """Refuse two domains that share a subject, by subject id or by the same image.
 
+    Two cohorts that were both prepared for a paired study may share them.
+
     Raises:
         LeakageError: They do; the message names the subjects.
     """
+    if source.record.domain == target.record.domain == "paired":
+        return
     subjects = sorted({c.subject for c in source.cases} & {c.subject for c in target.cases})
     if subjects:
         raise LeakageError(
             f"{listed(subjects)} are subjects of both {source.folder} and {target.folder}; "
             "the domains must not share subjects.",
-            hint="Divide the subjects between the domains. If only the names are alike, give "
-            "subject ids in a CSV and prepare again.",
+            hint="Divide the subjects between the domains (`prepare --domain source`, and target; "
+            "or paired for both, if that is meant). If only the names are alike, give subject ids "
+            "in a CSV and prepare again.",
         )
     by_content = {case.content_hash: case for case in source.cases}
     same = [(by_content[c.content_hash], c) for c in target.cases if c.content_hash in by_content]
@@ -222,6 +228,21 @@ def require_disjoint_subjects(source: Cohort, target: Cohort) -> None:
             "subject ids; the domains must not share subjects.",
             hint="Divide the subjects between the domains.",
         )
+
+
+def _drop_later_defaults(content: dict[str, Any]) -> None:
+    """Remove fields that came later and have their defaults, so that old hashes stay true."""
+    settings = content["preprocessing"]
+    places = (
+        (content, "domain", "all"),
+        (settings, "interpolation", "linear"),
+        (settings, "bias_correction", "none"),
+        (settings, "crop", "none"),
+        (settings["intensity"], "fixed_range", None),
+    )
+    for mapping, name, default in places:
+        if mapping[name] == default:
+            del mapping[name]
 
 
 def _map_array(path: Path, offset: int, dtype: str, shape: tuple[int, ...]) -> NDArray[Any]:

@@ -21,8 +21,10 @@ def combine_problems(problems: Sequence[CrossModalSegError], count: int) -> Cros
     )
 
 
-def find_double_images(cases: Sequence[CohortCase], reporter: Reporter) -> list[CohortError]:
-    """Return a problem for each image that is there twice under different subjects.
+def find_double_images(
+    cases: Sequence[CohortCase], reporter: Reporter
+) -> list[tuple[str, CohortError]]:
+    """Return case and problem for each image that is there again under another subject.
 
     Twice under one subject is only worth a warning.
     """
@@ -36,12 +38,11 @@ def find_double_images(cases: Sequence[CohortCase], reporter: Reporter) -> list[
         if first.subject == case.subject:
             reporter.warning("double_image", f"{message}.", "Leave one of them out.")
             continue
-        problems.append(
-            CohortError(
-                f"{message} under different subjects, {first.subject!r} and {case.subject!r}.",
-                hint="Leave one of them out: a subject must not be in two splits.",
-            )
+        error = CohortError(
+            f"{message} under different subjects, {first.subject!r} and {case.subject!r}.",
+            hint="Leave one of them out: a subject must not be in two splits.",
         )
+        problems.append((case.id, error))
     return problems
 
 

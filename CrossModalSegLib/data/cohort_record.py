@@ -14,6 +14,7 @@ from CrossModalSegLib.core.modalities import Modality
 from CrossModalSegLib.core.tasks import Task
 from CrossModalSegLib.data.adapters.case_files import Split
 from CrossModalSegLib.data.case_ids import safe_case_id
+from CrossModalSegLib.data.domains import Domain
 from CrossModalSegLib.data.preprocessing import Preprocessing
 from CrossModalSegLib.data.statistics import CohortStatistics
 
@@ -68,7 +69,7 @@ class CohortCase:
 
 @dataclass(frozen=True, kw_only=True)
 class CohortRecord:
-    """The content of `cohort.json`."""
+    """The content of `cohort.json`; fields with a default came later and may be absent."""
 
     v: int
     task: Task
@@ -79,6 +80,7 @@ class CohortRecord:
     image_type: ImageType
     statistics: CohortStatistics
     cases: tuple[CohortCase, ...]
+    domain: Domain = "all"
 
 
 def listed(names: Iterable[object]) -> str:

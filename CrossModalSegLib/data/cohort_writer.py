@@ -1,34 +1,22 @@
-"""Preparing a cohort: all of it appears at once, or nothing does."""
+"""Preparing a cohort: it appears at once, or not at all."""
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import Any, Literal
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import Any
 
 from CrossModalSegLib.core.config import to_dict, write_json
-from CrossModalSegLib.core.errors import (
-    CohortError,
-    CrossModalSegError,
-    GeometryError,
-    InputFileError,
-    LabelError,
-    storage_errors,
-)
+from CrossModalSegLib.core.errors import CohortError, CrossModalSegError
 from CrossModalSegLib.core.events import Reporter, silent_reporter
-from CrossModalSegLib.core.geometry import require_same_grid
-from CrossModalSegLib.core.modalities import Modality
-from CrossModalSegLib.core.paths import volume_suffix
-from CrossModalSegLib.core.tasks import Task
-from CrossModalSegLib.core.volume import Volume
-from CrossModalSegLib.data.adapters.case_files import CaseFiles, Split
+from CrossModalSegLib.data.adapters.case_files import CaseFiles, CaseProblem, Split
 from CrossModalSegLib.data.case_ids import safe_case_id
+from CrossModalSegLib.data.case_pool import run_cases, usual_workers
+from CrossModalSegLib.data.case_preparation import PreparedCase, prepare_case
+from CrossModalSegLib.data.checks import check_spacings
 from CrossModalSegLib.data.cohort import Cohort
 from CrossModalSegLib.data.cohort_problems import (
     combine_problems,
@@ -36,74 +24,33 @@ from CrossModalSegLib.data.cohort_problems import (
     warn_of_missing_classes,
 )
 from CrossModalSegLib.data.cohort_record import (
-    CASES_FOLDER,
     COHORT_FILE,
     COHORT_VERSION,
-    IMAGE_FILE,
-    LABEL_FILE,
-    SLICE_CLASSES_FILE,
-    CohortCase,
     CohortRecord,
-    ImageType,
-    SourceFiles,
     listed,
 )
+from CrossModalSegLib.data.cohort_settings import CohortSettings, LabelUse
+from CrossModalSegLib.data.domains import domain_text
 from CrossModalSegLib.data.output_folders import replacing_folder, require_free
-from CrossModalSegLib.data.preprocessing import (
-    Preprocessing,
-    prepare_image,
-    prepare_labels,
-    prepared_affine,
+from CrossModalSegLib.data.splits import split_cases
+from CrossModalSegLib.data.statistics import describe_cohort
+from CrossModalSegLib.data.unfinished import (
+    case_key,
+    forget_others,
+    recall,
+    remember,
+    unfinished_folder,
 )
-from CrossModalSegLib.data.segmentation_files import read_segmentation
-from CrossModalSegLib.data.splits import SplitRule, split_cases
-from CrossModalSegLib.data.statistics import (
-    IntensitySample,
-    count_slice_classes,
-    describe_cohort,
-    sample_intensities,
-)
-from CrossModalSegLib.data.volume_files import read_image, read_labels
 
-LabelUse = Literal["required", "optional", "ignored"]
-
-_CaseProblem = (InputFileError, GeometryError, LabelError)
-"""What can be wrong with the files of one case."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class CohortSettings:
-    """How a cohort is prepared.
-
-    Attributes:
-        task: What the labels mean.
-        modality: Of all images.
-        preprocessing: How slices are made of volumes.
-        dataset: Name of the adapter that found the cases.
-        labels: "required": every case needs a label map. "optional": all cases have one, or none.
-            "ignored": no label map is opened, so that no target label can leak.
-        split: How subjects are dealt out where the dataset does not say.
-        value_map: From the dataset's label values to the task's.
-        image_type: Number type of the stored images; float16 is finer than 0.001 in [-1, 1].
-    """
-
-    task: Task
-    modality: Modality
-    preprocessing: Preprocessing
-    dataset: str
-    labels: LabelUse = "required"
-    split: SplitRule = field(default_factory=SplitRule)
-    value_map: Mapping[int, int] | None = None
-    image_type: ImageType = "float16"
+__all__ = ["CohortSettings", "GoodCases", "LabelUse", "prepare_cohort", "prepare_good_cases"]
 
 
 @dataclass(frozen=True)
-class _Prepared:
-    """One written case and what the statistics need of it."""
+class GoodCases:
+    """A cohort of the cases that could be prepared, and why the others could not."""
 
-    case: CohortCase
-    raw: IntensitySample
-    slices: IntensitySample
+    cohort: Cohort
+    problems: tuple[CaseProblem, ...]
 
 
 def prepare_cohort(
@@ -114,7 +61,7 @@ def prepare_cohort(
     reporter: Reporter | None = None,
     overwrite: bool = False,
 ) -> Cohort:
-    """Prepare volumes as a cohort folder, one volume in memory at a time.
+    """Prepare volumes as a cohort folder, all of them or none, one volume in memory at a time.
 
     Everything is written to a folder beside `output` that takes its name at the end; on an error
     or when cancelled it is removed, and what was at `output` stays. All cases are read before
@@ -143,21 +90,98 @@ def prepare_cohort(
     chosen = _use_labels(_safely_named(cases, reporter), settings.labels)
     splits, split_rule = split_cases(chosen, settings.split)
     with replacing_folder(output) as folder:
-        prepared = _prepare_cases(chosen, splits, settings, folder, reporter)
-        record = CohortRecord(
-            v=COHORT_VERSION,
-            task=settings.task,
-            modality=settings.modality,
-            dataset=settings.dataset,
-            preprocessing=settings.preprocessing,
-            split_rule=split_rule,
-            image_type=settings.image_type,
-            statistics=_describe(prepared),
-            cases=tuple(item.case for item in prepared),
-        )
-        warn_of_missing_classes(record, reporter)
-        write_json(folder / COHORT_FILE, to_dict(record))
+        prepared, problems = _prepare_cases(chosen, splits, settings, folder, (1, reporter))
+        problems += [error for _, error in find_double_images(_cases_of(prepared), reporter)]
+        if len(problems) == 1:
+            raise problems[0]
+        if problems:
+            raise combine_problems(problems, len(cases))
+        _write_record(prepared, settings, split_rule, folder, reporter)
     return Cohort.open(output)
+
+
+def prepare_good_cases(
+    cases: Sequence[CaseFiles],
+    settings: CohortSettings,
+    output: Path,
+    *,
+    reporter: Reporter | None = None,
+    overwrite: bool = False,
+    workers: int = 0,
+) -> GoodCases:
+    """Prepare the cases that can be prepared, in several processes.
+
+    A run that was cancelled or killed is taken up again by the next with the same settings: cases
+    that are done, and whose files have not changed, are kept in a folder beside `output`.
+
+    Args:
+        cases: As an adapter found them.
+        settings: How to prepare them.
+        output: The cohort's folder.
+        reporter: Hears of progress; may cancel between two cases.
+        overwrite: Replace a cohort that is there.
+        workers: Processes; each holds one case at a time. 0 for as many as are worth it.
+
+    Raises:
+        CrossModalSegError: As `prepare_cohort`, where no case is good.
+    """
+    reporter = reporter or silent_reporter()
+    require_free(output, COHORT_FILE, overwrite=overwrite)
+    named = _safely_named(cases, reporter)
+    chosen, unlabelled = _with_labels(named, settings.labels)
+    splits, split_rule = split_cases(named, settings.split)
+    workers = workers or usual_workers(len(chosen))
+    with unfinished_folder(output) as folder:
+        prepared, errors = _resume_cases(chosen, splits, settings, folder, (workers, reporter))
+        double = find_double_images(_cases_of(prepared), reporter)
+        kept = [p for p in prepared if p.case.id not in {case for case, _ in double}]
+        if not kept:
+            problems = [*errors, *(error for _, error in double)]
+            raise problems[0] if len(problems) == 1 else combine_problems(problems, len(cases))
+        forget_others(folder, {item.case.id for item in kept})
+        _write_record(kept, settings, split_rule, folder, reporter)
+    found = [*unlabelled, *map(_problem, [*errors, *(error for _, error in double)])]
+    return GoodCases(Cohort.open(output), tuple(found))
+
+
+def _problem(error: CrossModalSegError) -> CaseProblem:
+    """Return an error that begins with its case's name as a row of a table."""
+    start, _, rest = error.message.partition(": ")
+    is_named = start.startswith("Case ") and rest != ""
+    case = start.removeprefix("Case ").strip("'\"") if is_named else ""
+    return CaseProblem(case=case, problem=rest if is_named else error.message, hint=error.hint)
+
+
+def _write_record(
+    prepared: Sequence[PreparedCase],
+    settings: CohortSettings,
+    split_rule: str,
+    folder: Path,
+    reporter: Reporter,
+) -> None:
+    """Write `cohort.json`, and warn of what is suspicious."""
+    record = CohortRecord(
+        v=COHORT_VERSION,
+        task=settings.task,
+        modality=settings.modality,
+        dataset=settings.dataset,
+        preprocessing=settings.preprocessing,
+        split_rule=split_rule + domain_text(settings.domain, settings.split.seed),
+        image_type=settings.image_type,
+        statistics=_describe(prepared),
+        cases=_cases_of(prepared),
+        domain=settings.domain,
+    )
+    findings = [finding for item in prepared for finding in item.findings]
+    for finding in (*findings, *check_spacings(record.cases)):
+        message = f"Case {finding.case!r}: {finding.message}."
+        reporter.warning(finding.kind, message, finding.hint)
+    warn_of_missing_classes(record, reporter)
+    write_json(folder / COHORT_FILE, to_dict(record))
+
+
+def _cases_of(prepared: Sequence[PreparedCase]) -> tuple[Any, ...]:
+    return tuple(item.case for item in prepared)
 
 
 def _safely_named(cases: Sequence[CaseFiles], reporter: Reporter) -> list[CaseFiles]:
@@ -191,100 +215,79 @@ def _use_labels(cases: list[CaseFiles], use: LabelUse) -> list[CaseFiles]:
     return cases
 
 
+def _with_labels(
+    cases: list[CaseFiles], use: LabelUse
+) -> tuple[list[CaseFiles], list[CaseProblem]]:
+    """Return the cases that have the labels that are asked for, and what the others lack."""
+    if use != "ignored" and any(case.label is not None for case in cases):
+        bare = [case for case in cases if case.label is None]
+        problems = [
+            CaseProblem(
+                case=case.id,
+                problem="has no label map, as others have",
+                hint="Add it, or prepare without labels.",
+            )
+            for case in bare
+        ]
+        return [case for case in cases if case.label is not None], problems
+    return _use_labels(cases, use), []
+
+
+_Means = tuple[int, Reporter]
+"""Number of processes, and who hears of progress."""
+
+
 def _prepare_cases(
     cases: Sequence[CaseFiles],
     splits: Mapping[str, Split],
     settings: CohortSettings,
     folder: Path,
-    reporter: Reporter,
-) -> list[_Prepared]:
-    prepared: list[_Prepared] = []
-    problems: list[CrossModalSegError] = []
-    for case in reporter.track(cases, "prepare"):
-        try:
-            prepared.append(_prepare_case(case, splits[case.id], settings, folder))
-        except _CaseProblem as error:
-            named = f"Case {case.id!r}: {error.message}"
-            problems.append(type(error)(named, hint=error.hint))
-    problems += find_double_images([item.case for item in prepared], reporter)
-    if len(problems) == 1:
-        raise problems[0]
-    if problems:
-        raise combine_problems(problems, len(cases))
-    return prepared
+    means: _Means,
+    keys: Mapping[str, str] | None = None,
+) -> tuple[list[PreparedCase], list[CrossModalSegError]]:
+    """Prepare cases, and remember each that has a key."""
+    workers, reporter = means
+    prepare = partial(_prepare_one, splits=dict(splits), settings=settings, folder=folder)
+    results: dict[int, PreparedCase] = {}
+    problems: dict[int, CrossModalSegError] = {}
+    for index, result in run_cases(prepare, cases, workers, reporter, "prepare"):
+        if isinstance(result, PreparedCase):
+            results[index] = result
+            if keys:
+                remember(folder, result, keys[result.case.id])
+        else:
+            named = f"Case {cases[index].id!r}: {result.message}"
+            problems[index] = type(result)(named, hint=result.hint)
+    return [results[n] for n in sorted(results)], [problems[n] for n in sorted(problems)]
 
 
-def _prepare_case(
-    files: CaseFiles, split: Split, settings: CohortSettings, folder: Path
-) -> _Prepared:
-    image, labels = _read(files, settings)
-    preprocessing = settings.preprocessing
-    slices = prepare_image(image, preprocessing)
-    arrays: dict[str, NDArray[Any]] = {IMAGE_FILE: slices.astype(settings.image_type)}
-    class_voxels = None
-    if labels is not None:
-        arrays[LABEL_FILE] = prepare_labels(labels, preprocessing)
-        counts = count_slice_classes(arrays[LABEL_FILE], settings.task.num_classes)
-        arrays[SLICE_CLASSES_FILE] = counts
-        class_voxels = tuple(int(n) for n in counts.sum(axis=0, dtype=np.int64))
-    affine = prepared_affine(image, preprocessing)
-    case_folder = folder / CASES_FOLDER / files.id
-    with storage_errors(case_folder):
-        case_folder.mkdir(parents=True)
-        checksums = {name: _write_array(case_folder / name, a) for name, a in arrays.items()}
-    depth, height, width = slices.shape
-    grid = Volume(slices, affine)
-    case = CohortCase(
-        id=files.id,
-        subject=files.subject,
-        split=split,
-        sources=SourceFiles(
-            image=str(files.image.absolute()),
-            label=str(files.label.absolute()) if files.label else None,
-        ),
-        content_hash=_content_hash(image),
-        shape=(depth, height, width),
-        spacing_mm=grid.spacing_mm,
-        affine_ras=tuple(tuple(row) for row in grid.affine_ras.tolist()),
-        class_voxels=class_voxels,
-        checksums=checksums,
-    )
-    return _Prepared(case, sample_intensities(image.array_kji), sample_intensities(slices))
+def _prepare_one(
+    files: CaseFiles, *, splits: dict[str, Split], settings: CohortSettings, folder: Path
+) -> PreparedCase:
+    return prepare_case(files, splits[files.id], settings, folder)
 
 
-def _read(files: CaseFiles, settings: CohortSettings) -> tuple[Volume, Volume | None]:
-    image = read_image(files.image)
-    if files.label is None:
-        return image, None
-    if volume_suffix(files.label) == ".seg.nrrd":  # Slicer crops what it saves
-        return image, read_segmentation(files.label, settings.task, grid=image)
-    labels = read_labels(files.label, task=settings.task, value_map=settings.value_map)
-    require_same_grid(image, labels, str(files.image), str(files.label))
-    return image, image.with_array(labels.array_kji)  # not even a rounding error apart
-
-
-def _write_array(path: Path, array: NDArray[Any]) -> str:
-    """Write a .npy file and return its SHA-256.
-
-    Written by Python's own stream: numpy's `tofile` hides that a disk is full.
-    """
-    contiguous = np.ascontiguousarray(array)
-    with path.open("wb") as stream:
-        np.lib.format.write_array_header_1_0(
-            stream, np.lib.format.header_data_from_array_1_0(contiguous)
+def _resume_cases(
+    cases: Sequence[CaseFiles],
+    splits: Mapping[str, Split],
+    settings: CohortSettings,
+    folder: Path,
+    means: _Means,
+) -> tuple[list[PreparedCase], list[CrossModalSegError]]:
+    """Prepare the cases that an earlier try has not done."""
+    keys = {case.id: case_key(case, splits[case.id], settings) for case in cases}
+    done = {case.id: recall(folder, case.id, keys[case.id]) for case in cases}
+    kept = [prepared for prepared in done.values() if prepared is not None]
+    if kept:
+        means[1].warning(
+            "resumed", f"{len(kept)} of {len(cases)} cases were prepared by an earlier try.", ""
         )
-        stream.write(contiguous.data.cast("B"))
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+    rest = [case for case in cases if done[case.id] is None]
+    prepared, problems = _prepare_cases(rest, splits, settings, folder, means, keys)
+    return sorted([*kept, *prepared], key=lambda item: item.case.id), problems
 
 
-def _content_hash(image: Volume) -> str:
-    digest = hashlib.sha256(str(image.shape_kji).encode())
-    digest.update(np.ascontiguousarray(image.array_kji, dtype="<f4").data.cast("B"))
-    return digest.hexdigest()
-
-
-def _describe(prepared: Sequence[_Prepared]) -> Any:
+def _describe(prepared: Sequence[PreparedCase]) -> Any:
     counts = [item.case.class_voxels for item in prepared if item.case.class_voxels is not None]
     return describe_cohort(
         [item.raw for item in prepared],

@@ -29,7 +29,7 @@ def read_itk_image(path: Path) -> Any:
         raise unknown_suffix(path)
     if suffix in {".nii", ".nii.gz"}:
         check_nifti(path)
-    with _without_itk_warnings():
+    with without_itk_warnings():
         try:
             return SimpleITK.ReadImage(str(path))
         except RuntimeError as error:
@@ -122,7 +122,7 @@ def _reason(error: RuntimeError) -> str:
 
 
 @contextmanager
-def _without_itk_warnings() -> Iterator[None]:
+def without_itk_warnings() -> Iterator[None]:
     """Keep ITK's notes about headers off standard error; what matters is checked here."""
     itk: Any = SimpleITK.ProcessObject
     shown = itk.GetGlobalWarningDisplay()

@@ -48,15 +48,26 @@ def replacing_folder(output: Path) -> Iterator[Path]:
     output = output.absolute()
     mark = uuid4().hex[:8]
     temporary = output.with_name(f".{output.name}.{mark}.partial")
-    replaced = output.with_name(f".{output.name}.{mark}.replaced")
     try:
         with storage_errors(output):
             temporary.mkdir(parents=True)
         yield temporary
         with storage_errors(output):
-            _swap(temporary, output, replaced)
+            swap_folders(temporary, output)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def swap_folders(temporary: Path, output: Path) -> None:
+    """Put `temporary` in the place of `output`, and remove what was there.
+
+    Raises:
+        OSError: It is not possible; what was there stays.
+    """
+    replaced = output.with_name(f".{output.name}.{uuid4().hex[:8]}.replaced")
+    try:
+        _swap(temporary, output, replaced)
+    finally:
         if output.exists():
             shutil.rmtree(replaced, ignore_errors=True)
 

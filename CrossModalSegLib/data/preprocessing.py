@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,12 +44,20 @@ class Preprocessing:
         intensity: How intensities become numbers in [-1, 1].
         spacing_mm: Distance between rows and between columns after resampling within the slice;
             None keeps the volume's own. Slices are never resampled across.
+        interpolation: Of images, where they are resampled; labels and probabilities are always
+            resampled linearly, class by class.
+        bias_correction: "n4" evens out the shading of an MR first (`data.bias_field`).
+        crop: "foreground" centres the matrix on what is not air, instead of on the volume
+            (`data.foreground`).
     """
 
     slicing: Slicing
     matrix: tuple[int, int]
     intensity: IntensityRule
     spacing_mm: tuple[float, float] | None = None
+    interpolation: Literal["linear", "spline"] = "linear"
+    bias_correction: Literal["none", "n4"] = "none"
+    crop: Literal["none", "foreground"] = "none"
 
     def __post_init__(self) -> None:
         """Refuse sizes that are not positive.
@@ -89,11 +97,17 @@ def prepare_image(volume: Volume, settings: Preprocessing) -> NDArray[np.float32
         InputFileError: Voxels are NaN or infinite, the image is constant, or nothing of it lies
             within the window.
     """
-    scaled = volume.with_array(scale_intensities(volume.array_kji, settings.intensity))
+    array_kji = volume.array_kji
+    if settings.bias_correction == "n4":
+        from CrossModalSegLib.data.bias_field import correct_bias_field
+
+        array_kji = correct_bias_field(volume).array_kji
+    scaled = volume.with_array(scale_intensities(array_kji, settings.intensity))
     is_window = settings.intensity.kind == "window_hu"
     darkest = -1.0 if is_window else float(scaled.array_kji.min())
     slices = reorient(scaled, ORIENTATION_OF_SLICING[settings.slicing]).array_kji
-    prepared = _plane_map(volume, settings).apply(slices, darkest)
+    is_spline = settings.interpolation == "spline"
+    prepared = _plane_map(volume, settings, is_spline=is_spline).apply(slices, darkest)
     return np.clip(prepared, -1.0, 1.0, out=prepared)  # weights sum to 1 only up to rounding
 
 
@@ -115,6 +129,19 @@ def prepared_affine(volume: Volume, settings: Preprocessing) -> Affine:
     index_map[:2, 3] = plane.columns.start, plane.rows.start
     oriented = reorient(volume, ORIENTATION_OF_SLICING[settings.slicing])
     return np.asarray(oriented.affine_ras @ index_map)
+
+
+def crop_volume(volume: Volume, settings: Preprocessing) -> Volume:
+    """Return the part of an image that is prepared: all of it, or its foreground.
+
+    Everything else here is then done on the grid of this part; `data.foreground.paste` brings a
+    result back to the whole grid.
+    """
+    if settings.crop == "none":
+        return volume
+    from CrossModalSegLib.data.foreground import crop_to_foreground
+
+    return crop_to_foreground(volume, is_ct=settings.intensity.kind == "window_hu")
 
 
 def restore_probabilities(
@@ -259,13 +286,17 @@ def _depth(grid: Volume, settings: Preprocessing) -> int:
     return grid.shape_ijk[_axis_order(grid, settings)[2]]
 
 
-def _plane_map(grid: Volume, settings: Preprocessing) -> PlaneMap:
+def _plane_map(grid: Volume, settings: Preprocessing, *, is_spline: bool = False) -> PlaneMap:
     """Return where prepared rows and columns lie in the reoriented volume."""
     column_axis, row_axis, _ = _axis_order(grid, settings)
     own_mm = grid.spacing_mm[row_axis], grid.spacing_mm[column_axis]
     height, width = settings.matrix
     row_mm, column_mm = settings.spacing_mm or own_mm
     return PlaneMap(
-        rows=centred_axis_map(grid.shape_ijk[row_axis], height, row_mm / own_mm[0]),
-        columns=centred_axis_map(grid.shape_ijk[column_axis], width, column_mm / own_mm[1]),
+        rows=centred_axis_map(
+            grid.shape_ijk[row_axis], height, row_mm / own_mm[0], is_spline=is_spline
+        ),
+        columns=centred_axis_map(
+            grid.shape_ijk[column_axis], width, column_mm / own_mm[1], is_spline=is_spline
+        ),
     )

@@ -16,6 +16,9 @@ SIGMA_PER_FWHM = 1.0 / (2.0 * np.sqrt(2.0 * np.log(2.0)))
 
 _KERNEL_SIGMAS = 4.0
 
+_SPLINE_VOXELS = 4
+"""A cubic spline needs as many; shorter axes are interpolated linearly."""
+
 
 @dataclass(frozen=True)
 class AxisMap:
@@ -30,12 +33,14 @@ class AxisMap:
         size_out: Voxels of the output axis.
         start: Input index of output index 0; may lie outside.
         step: Input voxels per output voxel, positive.
+        is_spline: Interpolate by cubic splines instead of linearly.
     """
 
     size_in: int
     size_out: int
     start: float
     step: float
+    is_spline: bool = False
 
     @property
     def is_shift(self) -> bool:
@@ -69,18 +74,16 @@ class AxisMap:
     def weights(self) -> NDArray[np.float32]:
         """Matrix (size_out, size_in) whose rows sum to 1 where covered, else to 0.
 
-        Linear interpolation. Where the output is coarser, the input is first smoothed by a
-        Gaussian whose full width at half maximum is the lost resolution, sqrt(step^2 - 1) input
-        voxels (Cardoso et al. 2015, doi:10.1007/978-3-319-24571-3_81), against aliasing.
+        Linear interpolation, or a cubic spline through all voxels of the axis. Where the output is
+        coarser, the input is first smoothed by a Gaussian whose full width at half maximum is the
+        lost resolution, sqrt(step^2 - 1) input voxels (Cardoso et al. 2015,
+        doi:10.1007/978-3-319-24571-3_81), against aliasing.
         """
         positions = np.clip(self._positions(), 0, self.size_in - 1)
-        lower = np.minimum(np.floor(positions).astype(int), max(self.size_in - 2, 0))
-        upper = np.minimum(lower + 1, self.size_in - 1)
-        fraction = positions - lower
-        weights = np.zeros((self.size_out, self.size_in))
-        rows = np.arange(self.size_out)
-        np.add.at(weights, (rows, lower), 1.0 - fraction)
-        np.add.at(weights, (rows, upper), fraction)
+        if self.is_spline and self.size_in >= _SPLINE_VOXELS:
+            weights = _spline_weights(positions, self.size_in)
+        else:
+            weights = _linear_weights(positions, self.size_in)
         if self.step > 1.0:
             weights = weights @ _smoothing(self.size_in, self.step)
         weights[~self.covered] = 0.0
@@ -90,7 +93,9 @@ class AxisMap:
         return self.start + self.step * np.arange(self.size_out, dtype=np.float64)
 
 
-def centred_axis_map(size_in: int, size_out: int, step: float) -> AxisMap:
+def centred_axis_map(
+    size_in: int, size_out: int, step: float, *, is_spline: bool = False
+) -> AxisMap:
     """Return the map that crops or pads on the centre of the axis.
 
     Without resampling the shift is a whole number of voxels: where the sizes differ by an odd
@@ -98,7 +103,8 @@ def centred_axis_map(size_in: int, size_out: int, step: float) -> AxisMap:
     """
     if abs(step - 1.0) * max(size_in, size_out) <= SAME_GRID_VOXELS:
         return AxisMap(size_in, size_out, float((size_in - size_out) // 2), 1.0)
-    return AxisMap(size_in, size_out, (size_in - 1) / 2 - step * (size_out - 1) / 2, step)
+    start = (size_in - 1) / 2 - step * (size_out - 1) / 2
+    return AxisMap(size_in, size_out, start, step, is_spline)
 
 
 @dataclass(frozen=True)
@@ -143,11 +149,14 @@ class PlaneMap:
         """Map label slices (slice, row, column): each class linearly, then the largest share."""
         if self.is_shift:
             return self._moved(labels, 0)
-        values = [int(value) for value in np.unique(labels)]
         mapped = np.zeros((len(labels), *self.shape_out), np.uint8)
         for index, plane in enumerate(labels):
+            values = np.flatnonzero(np.bincount(plane.ravel()))  # what is absent cannot win
+            if len(values) == 1:
+                mapped[index] = values[0]
+                continue
             shares = np.stack([self.apply(plane == value, 0.0) for value in values])
-            mapped[index] = np.array(values, np.uint8)[largest(shares)]
+            mapped[index] = values.astype(np.uint8)[largest(shares)]
         mapped[:, ~self.rows.covered] = 0
         mapped[:, :, ~self.columns.covered] = 0
         return mapped
@@ -181,6 +190,24 @@ def _overlap(axis: AxisMap) -> tuple[slice, slice]:
     first = max(0, -start)
     last = max(first, min(axis.size_out, axis.size_in - start))
     return slice(first + start, last + start), slice(first, last)
+
+
+def _linear_weights(positions: NDArray[np.float64], size: int) -> NDArray[np.float64]:
+    lower = np.minimum(np.floor(positions).astype(int), max(size - 2, 0))
+    upper = np.minimum(lower + 1, size - 1)
+    fraction = positions - lower
+    weights = np.zeros((len(positions), size))
+    rows = np.arange(len(positions))
+    np.add.at(weights, (rows, lower), 1.0 - fraction)
+    np.add.at(weights, (rows, upper), fraction)
+    return weights
+
+
+def _spline_weights(positions: NDArray[np.float64], size: int) -> NDArray[np.float64]:
+    """Return what each voxel adds to a cubic spline (not-a-knot) through all, at `positions`."""
+    from scipy.interpolate import make_interp_spline
+
+    return np.asarray(make_interp_spline(np.arange(size), np.eye(size), k=3)(positions))
 
 
 def _smoothing(size: int, step: float) -> NDArray[np.float64]:

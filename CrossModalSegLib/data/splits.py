@@ -18,10 +18,15 @@ class SplitRule:
     Attributes:
         fractions: Shares of train, validation and test; they sum to 1.
         seed: Another seed deals the subjects out differently.
+        test_subjects: Published test subjects. If given, they are the test split, and the others
+            are dealt out by the shares of train and validation.
+        test_source: Who published them.
     """
 
     fractions: tuple[float, float, float] = (0.8, 0.1, 0.1)
     seed: int = 0
+    test_subjects: tuple[str, ...] = ()
+    test_source: str = ""
 
     def __post_init__(self) -> None:
         """Refuse shares that do not add up.
@@ -43,7 +48,22 @@ class SplitRule:
         shares = ", ".join(
             f"{name} {share:g}" for name, share in zip(SPLITS, self.fractions, strict=True)
         )
-        return f"by subject, in the order of SHA-256 of 'seed:subject', seed {self.seed}: {shares}"
+        dealt = f"by subject, in the order of SHA-256 of 'seed:subject', seed {self.seed}: {shares}"
+        if not self.test_subjects:
+            return dealt
+        return (
+            f"test cases of {self.test_source}: {', '.join(self.test_subjects)}; the others {dealt}"
+        )
+
+    def published(self, subjects: Sequence[str], source: str) -> SplitRule:
+        """Return the rule with published test subjects; the others train and validate.
+
+        Without a share for training there is nothing to deal out: all others train.
+        """
+        train, validation, _ = self.fractions
+        rest = train + validation
+        shares = (train / rest, validation / rest, 0.0) if rest > 0 else (1.0, 0.0, 0.0)
+        return replace(self, fractions=shares, test_subjects=tuple(subjects), test_source=source)
 
 
 GIVEN_SPLITS = "given by the dataset"
@@ -73,7 +93,9 @@ def split_cases(cases: Sequence[CaseFiles], rule: SplitRule) -> tuple[dict[str, 
     """
     given = {case.id: case.split for case in cases if case.split is not None}
     if not given:
-        by_subject = assign_splits((case.subject for case in cases), rule)
+        others = (case.subject for case in cases if case.subject not in rule.test_subjects)
+        by_subject = assign_splits(others, rule)
+        by_subject |= dict.fromkeys(rule.test_subjects, "test")
         return {case.id: by_subject[case.subject] for case in cases}, rule.text
     missing = [case.id for case in cases if case.id not in given]
     if missing:

@@ -29,6 +29,8 @@ from CrossModalSegLib.data.volume_encoding import write_mha, write_nifti, write_
 MAX_LISTED_VALUES = 8
 """Unknown label values that a message lists before it says how many more there are."""
 
+_COUNTED_VALUES = 65536
+
 _WRITERS: dict[str, Callable[[Volume, Path], None]] = {
     ".nii": partial(write_nifti, compressed=False),
     ".nii.gz": partial(write_nifti, compressed=True),
@@ -80,18 +82,49 @@ def read_labels(
         from CrossModalSegLib.data.segmentation_files import read_segmentation  # it imports this
 
         return read_segmentation(path, task)
+    return map_label_values(read_label_values(path), path, task=task, value_map=value_map)
+
+
+def read_label_values(path: Path) -> Volume:
+    """Read a label map with the values and the number type of its file.
+
+    Raises:
+        InputFileError: As `read_image`, constant label maps excepted.
+        GeometryError: As `read_image`.
+    """
     image, affine_ras = read_itk_volume(path)
-    array_kji = SimpleITK.GetArrayViewFromImage(image)
-    values = _whole_numbers(array_kji, path)
+    return Volume(SimpleITK.GetArrayFromImage(image), affine_ras)
+
+
+def map_label_values(
+    labels: Volume,
+    path: Path,
+    *,
+    task: Task | None = None,
+    value_map: Mapping[int, int] | None = None,
+) -> Volume:
+    """Turn a dataset's label values into ours, as uint8.
+
+    Args:
+        labels: As `read_label_values` gives them.
+        path: Where they are from, for messages.
+        task: See `read_labels`.
+        value_map: See `read_labels`.
+
+    Raises:
+        LabelError: A value is not a whole number, or not one that `value_map` or `task` knows.
+    """
+    array_kji = labels.array_kji
+    values = whole_values(array_kji, path)
     if task is not None and value_map is None:
         require_known_labels(array_kji, task, path)
-    labels = np.zeros(array_kji.shape, np.uint8)
+    mapped = np.zeros(array_kji.shape, np.uint8)
     for value, target in _targets(array_kji, values, value_map, path).items():
         if target:
-            labels[array_kji == value] = target
+            mapped[array_kji == value] = target
     if task is not None and value_map is not None:
-        require_known_labels(labels, task, path)
-    return Volume(labels, affine_ras)
+        require_known_labels(mapped, task, path)
+    return labels.with_array(mapped)
 
 
 def write_volume(volume: Volume, path: Path | str, *, overwrite: bool = False) -> None:
@@ -128,9 +161,13 @@ def new_file(path: Path, *, overwrite: bool) -> Iterator[Path]:
         yield temporary
 
 
-def _whole_numbers(array_kji: NDArray[Any], path: Path) -> list[int]:
-    """Return the values that occur."""
-    present = np.unique(array_kji)
+def whole_values(array_kji: NDArray[Any], path: Path) -> list[int]:
+    """Return the label values that occur.
+
+    Raises:
+        LabelError: One is not a whole number.
+    """
+    present = _present_values(array_kji)
     broken = [float(value) for value in present if not float(value).is_integer()]
     if broken:
         raise LabelError(
@@ -138,6 +175,14 @@ def _whole_numbers(array_kji: NDArray[Any], path: Path) -> list[int]:
             hint="Check that this is a label map, not an image or a resampled mask.",
         )
     return [int(value) for value in present]
+
+
+def _present_values(array_kji: NDArray[Any]) -> NDArray[Any]:
+    """Return the sorted values of an array; small whole numbers are counted, not sorted."""
+    low, high = array_kji.min(), array_kji.max()
+    if array_kji.dtype.kind in "iu" and low >= 0 and high < _COUNTED_VALUES:
+        return np.flatnonzero(np.bincount(array_kji.ravel(), minlength=1))
+    return np.unique(array_kji)
 
 
 def _targets(
@@ -161,7 +206,7 @@ def require_known_labels(labels: NDArray[Any], task: Task, path: Path) -> None:
     Raises:
         LabelError: See above.
     """
-    unknown = [int(value) for value in np.unique(labels) if value not in task.known_values]
+    unknown = [int(v) for v in _present_values(labels) if v not in task.known_values]
     if unknown:
         known = ", ".join(["0 background", *(f"{c.value} {c.name}" for c in task.classes)])
         listed = _counted(labels, unknown)

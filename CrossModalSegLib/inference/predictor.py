@@ -17,7 +17,9 @@ from CrossModalSegLib.core.errors import MismatchError
 from CrossModalSegLib.core.events import Reporter, silent_reporter
 from CrossModalSegLib.core.tasks import Region
 from CrossModalSegLib.core.volume import Volume
+from CrossModalSegLib.data.foreground import paste
 from CrossModalSegLib.data.preprocessing import (
+    crop_volume,
     prepare_image,
     restore_map,
     restore_probabilities,
@@ -130,19 +132,20 @@ class Predictor:
         began = time.perf_counter()
         log = _NoticeLog(reporter or silent_reporter())
         wanted = choose_structures(self.config.task, structures)
-        mask = None if region is None else region.mask(volume)
+        part = crop_volume(volume, self.config.preprocessing)
+        mask = None if region is None else region.mask(part)
         log.reporter.check_cancelled()
-        slices, part = self._prepare(volume, mask, log)
+        slices, met = self._prepare(part, mask, log)
         predicted = self._predict(slices, log)
         probabilities = None
         if with_probabilities:
             stack = np.stack(list(predicted))
-            probabilities = self._restore_each_class(stack, volume, part)
+            probabilities = self._restore_each_class(stack, part, met, volume)
             predicted = iter(stack)
-        labels, uncertainty = self._restore(
-            predicted, volume, part, with_uncertainty=with_uncertainty
-        )
-        labels = _within(mask, labels)
+        labels, uncertainty = self._restore(predicted, part, met, with_uncertainty=with_uncertainty)
+        labels = paste(_within(mask, labels), volume)
+        if uncertainty is not None:
+            uncertainty = paste(_within(mask, uncertainty), volume)
         if structures:
             labels = keep_structures(labels, wanted)
         labels = post_process(labels, self.config.post_processing)
@@ -156,7 +159,7 @@ class Predictor:
             precision=self._runner.precision,
             warnings=tuple(log.notices),
             probabilities=probabilities,
-            uncertainty=None if uncertainty is None else _within(mask, uncertainty),
+            uncertainty=uncertainty,
         )
 
     def _prepare(
@@ -200,17 +203,16 @@ class Predictor:
             reporter.progress("slices", done, depth)
 
     def _restore_each_class(
-        self, stack: NDArray[np.float32], volume: Volume, part: range | None
+        self, stack: NDArray[np.float32], part: Volume, met: range | None, volume: Volume
     ) -> dict[str, Volume]:
-        """Bring probabilities (slice, class, row, column) to the volume's grid."""
+        """Bring probabilities (slice, class, row, column) of a part to the volume's grid."""
         settings = self.config.preprocessing
-        names = ("background", *self.config.task.class_names)
-        return {
-            name: restore_map(
-                stack[:, index], volume, settings, outside=float(index == 0), slices=part
-            )
-            for index, name in enumerate(names)
-        }
+        restored = {}
+        for index, name in enumerate(("background", *self.config.task.class_names)):
+            outside = float(index == 0)
+            values = restore_map(stack[:, index], part, settings, outside=outside, slices=met)
+            restored[name] = paste(values, volume, outside)
+        return restored
 
     def _nothing_found(self, wanted: Sequence[Region]) -> Notice:
         structures = ", ".join(entry.label for entry in wanted)

@@ -37,9 +37,7 @@ OPENING_SECONDS = 0.3
 CANCEL_SECONDS = 1.0
 
 
-class CrossModalSegSelfTest(
-    slicer.ScriptedLoadableModule.ScriptedLoadableModuleTest
-):
+class CrossModalSegSelfTest(slicer.ScriptedLoadableModule.ScriptedLoadableModuleTest):
     """What can be seen only in the application: its processes, its scene, its saved files."""
 
     def setUp(self) -> None:

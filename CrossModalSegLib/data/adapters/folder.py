@@ -21,10 +21,12 @@ from CrossModalSegLib.core.errors import CohortError
 from CrossModalSegLib.core.paths import case_name
 from CrossModalSegLib.data.adapters.case_files import (
     CaseFiles,
+    CaseProblem,
     Discovery,
     is_image_file,
     is_label_file,
-    require_no_problems,
+    settle_problems,
+    sorted_cases,
 )
 
 EXPECTED = (
@@ -34,15 +36,17 @@ EXPECTED = (
 
 COHORT_FILE = "cohort.json"
 
-_Finder = Callable[[Path, str], list[CaseFiles]]
+_LeftOut = list[CaseProblem] | None
+_Finder = Callable[[Path, str, _LeftOut], list[CaseFiles]]
 
 
-def find_folder(root: Path, modality: str) -> Discovery | None:
+def find_folder(root: Path, modality: str, left_out: _LeftOut = None) -> Discovery | None:
     """Find the cases of a plain folder.
 
     Args:
         root: The dataset's folder.
         modality: Chooses `image_<modality>.*` where a case folder holds several modalities.
+        left_out: Gets what is wrong with single cases, which is an error otherwise.
 
     Returns:
         What was found, or None if `root` has none of the layouts.
@@ -72,8 +76,13 @@ def find_folder(root: Path, modality: str) -> Discovery | None:
             hint="Move what does not belong there, or list the files in a CSV.",
         )
     name, finder = layouts[0]
-    cases = sorted(finder(root, modality), key=lambda case: case.id)
-    return Discovery(dataset="folder", layout=f"{name}: {len(cases)} cases", cases=tuple(cases))
+    cases = sorted_cases(finder(root, modality, left_out))
+    return Discovery(
+        dataset="folder",
+        layout=f"{name}: {len(cases)} cases",
+        cases=cases,
+        problems=tuple(left_out or ()),
+    )
 
 
 def _case_folders(root: Path) -> list[Path]:
@@ -93,8 +102,9 @@ def _is_image_name(name: str) -> bool:
     return name == "image" or name.startswith("image_")
 
 
-def _find_case_folders(root: Path, modality: str) -> list[CaseFiles]:
-    cases, problems = [], []
+def _find_case_folders(root: Path, modality: str, left_out: _LeftOut) -> list[CaseFiles]:
+    cases: list[CaseFiles] = []
+    problems: list[CaseProblem] = []
     for folder in _case_folders(root):
         volumes = sorted(path for path in folder.iterdir() if is_image_file(path))
         images = [path for path in volumes if case_name(path) == f"image_{modality}"]
@@ -107,41 +117,46 @@ def _find_case_folders(root: Path, modality: str) -> list[CaseFiles]:
         if len(images) != 1:
             there = ", ".join(path.name for path in volumes) or "no volumes"
             count = "no image" if not images else "several images"
-            problems.append(f"folder {folder.name!r} has {count} of modality {modality} ({there})")
+            text = f"folder {folder.name!r} has {count} of modality {modality} ({there})"
+            problems.append(CaseProblem(case=folder.name, problem=text))
         elif len(labels) > 1:
             names = ", ".join(path.name for path in labels)
-            problems.append(f"folder {folder.name!r} has several label maps ({names})")
+            text = f"folder {folder.name!r} has several label maps ({names})"
+            problems.append(CaseProblem(case=folder.name, problem=text))
         else:
             label = labels[0] if labels else None
             cases.append(
                 CaseFiles(id=folder.name, subject=folder.name, image=images[0], label=label)
             )
-    require_no_problems(
+    settle_problems(
         problems,
         root,
         f"Each case folder needs one image.* or image_{modality}.* and at most one label.*; "
         "move other folders away.",
+        left_out,
     )
     return cases
 
 
-def _find_two_folders(root: Path, modality: str) -> list[CaseFiles]:
+def _find_two_folders(root: Path, modality: str, left_out: _LeftOut) -> list[CaseFiles]:
     del modality  # each case has one image here
-    images = _by_case(root / "images", is_image_file)
-    labels = _by_case(root / "labels", is_label_file) if (root / "labels").is_dir() else {}
+    images = _by_case(root / "images", is_image_file, left_out)
+    has_labels = (root / "labels").is_dir()
+    labels = _by_case(root / "labels", is_label_file, left_out) if has_labels else {}
     if not images:
         raise CohortError(
             f"{root / 'images'} holds no volume files.",
             hint="Expected images/<case>.nii.gz (.nii, .nrrd and .mha also do).",
         )
-    require_no_problems(
+    settle_problems(
         [
-            f"label map {path.name!r} has no image of the same name"
+            CaseProblem(case=case, problem=f"label map {path.name!r} has no image of the same name")
             for case, path in labels.items()
             if case not in images
         ],
         root,
         "Name images/<case>.nii.gz and labels/<case>.nii.gz alike, or list the files in a CSV.",
+        left_out,
     )
     return [
         CaseFiles(id=case, subject=case, image=path, label=labels.get(case))
@@ -149,23 +164,35 @@ def _find_two_folders(root: Path, modality: str) -> list[CaseFiles]:
     ]
 
 
-def _find_flat(root: Path, modality: str) -> list[CaseFiles]:
+def _find_flat(root: Path, modality: str, left_out: _LeftOut) -> list[CaseFiles]:
     del modality  # each case has one image here
-    images = _by_case(root, is_image_file)
+    images = _by_case(root, is_image_file, left_out)
     return [CaseFiles(id=case, subject=case, image=path) for case, path in images.items()]
 
 
-def _by_case(folder: Path, is_wanted: Callable[[Path], bool]) -> dict[str, Path]:
+def _by_case(
+    folder: Path, is_wanted: Callable[[Path], bool], left_out: _LeftOut
+) -> dict[str, Path]:
     found: dict[str, Path] = {}
-    problems = []
+    problems: list[tuple[str, str]] = []
     for path in sorted(folder.iterdir()):
         if is_wanted(path):
             first = found.setdefault(case_name(path), path)
             if first != path:
-                problems.append(f"{first.name!r} and {path.name!r} name the same case")
+                problems.append(
+                    (case_name(path), f"{first.name!r} and {path.name!r} name the same case")
+                )
         elif is_label_file(path):
-            problems.append(f"{path.name!r} is a segmentation, where images are expected")
-    require_no_problems(
-        problems, folder, "Keep one volume file a case, and segmentations in a folder labels/."
+            problems.append(
+                (path.name, f"{path.name!r} is a segmentation, where images are expected")
+            )
+    settle_problems(
+        [CaseProblem(case=case, problem=problem) for case, problem in problems],
+        folder,
+        "Keep one volume file a case, and segmentations in a folder labels/.",
+        left_out,
     )
+    double = {case for case, problem in problems if problem.endswith("the same case")}
+    for case in double:  # nobody knows which one is meant
+        del found[case]
     return found

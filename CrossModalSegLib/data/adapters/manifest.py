@@ -21,9 +21,12 @@ from CrossModalSegLib.data.adapters.case_files import (
     LABEL_SUFFIXES,
     SPLITS,
     CaseFiles,
+    CaseProblem,
     Discovery,
     Split,
     require_no_problems,
+    settle_problems,
+    sorted_cases,
 )
 
 COLUMNS = ("image", "label", "subject", "case", "split")
@@ -36,12 +39,15 @@ EXPECTED = (
 _DELIMITERS = {".csv": ",", ".tsv": "\t"}
 
 
-def find_manifest(root: Path, modality: str) -> Discovery | None:
+def find_manifest(
+    root: Path, modality: str, left_out: list[CaseProblem] | None = None
+) -> Discovery | None:
     """Find the cases that a CSV or TSV file lists.
 
     Args:
         root: The file.
         modality: Not used: the file says which image is meant.
+        left_out: Gets what is wrong with single lines, which is an error otherwise.
 
     Returns:
         What was found, or None if `root` is no such file.
@@ -54,24 +60,34 @@ def find_manifest(root: Path, modality: str) -> Discovery | None:
     delimiter = _DELIMITERS.get(root.suffix.lower())
     if delimiter is None or not root.is_file():
         return None
-    cases, problems = [], []
+    cases: list[CaseFiles] = []
+    problems: list[CaseProblem] = []
     for line, row in _read_rows(root, delimiter):
         found = _problems_of(row, root.parent)
-        problems += [f"line {line}: {problem}" for problem in found]
+        problems += [
+            CaseProblem(case=f"line {line}", problem=f"line {line}: {text}") for text in found
+        ]
         if not found:
             cases.append(_case(row, root.parent))
     counts = Counter(case.id for case in cases)
-    problems += [f"{n} lines name case {case!r}" for case, n in counts.items() if n > 1]
-    require_no_problems(
+    double = {case: n for case, n in counts.items() if n > 1}
+    problems += [
+        CaseProblem(case=case, problem=f"{n} lines name case {case!r}")
+        for case, n in double.items()
+    ]
+    cases = [case for case in cases if case.id not in double]
+    settle_problems(
         problems,
         root,
         "Correct these lines; paths are relative to the file, and a column named case tells "
         "images of the same file name apart.",
+        left_out,
     )
     return Discovery(
         dataset="csv",
         layout=f"a list of {len(cases)} cases",
-        cases=tuple(sorted(cases, key=lambda case: case.id)),
+        cases=sorted_cases(cases),
+        problems=tuple(left_out or ()),
     )
 
 

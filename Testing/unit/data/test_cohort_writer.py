@@ -25,7 +25,7 @@ from CrossModalSegLib.core.errors import (
 )
 from CrossModalSegLib.core.events import CancelToken, Event, Reporter
 from CrossModalSegLib.core.volume import Volume
-from CrossModalSegLib.data import cohort_writer
+from CrossModalSegLib.data import case_preparation
 from CrossModalSegLib.data.adapters import CaseFiles
 from CrossModalSegLib.data.cohort_writer import CohortSettings, LabelUse, prepare_cohort
 from CrossModalSegLib.data.preprocessing import prepare_image, prepare_labels
@@ -303,7 +303,7 @@ def test_a_full_disk_is_told_and_leaves_nothing(
     def full(_path: Path, _array: object) -> str:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(cohort_writer, "_write_array", full)
+    monkeypatch.setattr(case_preparation, "_write_array", full)
     with pytest.raises(StorageError, match="disk is full"):
         prepare_cohort([files], settings, output)
     assert remains(output) == []

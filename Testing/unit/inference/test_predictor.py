@@ -23,6 +23,7 @@ from CrossModalSegLib.core.errors import (
 from CrossModalSegLib.core.events import Event, Reporter
 from CrossModalSegLib.core.geometry import affine_from, reorient
 from CrossModalSegLib.core.volume import Volume
+from CrossModalSegLib.data.intensity import IntensityRule
 from CrossModalSegLib.data.statistics import describe_cohort, sample_intensities
 from CrossModalSegLib.inference.predictor import Predictor, require_match
 from CrossModalSegLib.inference.region import RegionOfInterest
@@ -116,6 +117,26 @@ def test_resampled_slices_come_back_to_the_volumes_grid(
     assert (inner == 3).all()
     assert not labels[:4].any()
     assert np.array_equal(labels[0:20, 0], labels[0:20, 1])
+
+
+def test_a_model_of_cropped_images_looks_where_the_patient_is(
+    method: Method, config: BundleConfig
+) -> None:
+    array = np.zeros((40, 3, 40), np.float32)
+    array[28:38, :, 2:12] = 3.0
+    volume = Volume(array, np.diag([1.0, 4.0, 1.0, 1.0]))
+    height, width = config.preprocessing.matrix
+    assert max(height, width) < 40  # the whole does not fit, the part does
+    predictor = Predictor(method, config, device="cpu")
+    assert not np.array_equal(predictor.segment(volume).labels.array_kji, array)
+    rule = IntensityRule(kind="fixed", fixed_range=(0.0, 4.0))  # of an MR: no Hounsfield units
+    settings = replace(config.preprocessing, crop="foreground", intensity=rule)
+    predictor = Predictor(method, replace(config, preprocessing=settings), device="cpu")
+    result = predictor.segment(volume, with_probabilities=True)
+    assert np.array_equal(result.labels.array_kji, array)
+    assert np.array_equal(result.labels.affine_ras, volume.affine_ras)
+    assert result.probabilities is not None
+    assert result.probabilities["background"].array_kji[0, 0, 0] == 1.0
 
 
 def test_volumes_are_measured_in_millilitres(

@@ -103,3 +103,15 @@ def test_unknown_datasets_get_a_suggestion(tmp_path: Path) -> None:
 def test_a_missing_root_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(CohortError, match="does not exist"):
         discover("auto", tmp_path / "nothing", "ct")
+
+
+def test_bad_cases_may_be_left_out_instead(tmp_path: Path) -> None:
+    touch(tmp_path, "1/good/image.nii", "1/empty/b.txt", "2/images/x.nii", "2/images/x.nrrd")
+    touch(tmp_path, "2/images/y.nii", "2/labels/z.nii")
+    found = discover("auto", tmp_path / "1", "ct", is_strict=False)
+    assert [case.id for case in found.cases] == ["good"]
+    assert [problem.case for problem in found.problems] == ["empty"]
+    assert found.problems[0].hint
+    found = discover("auto", tmp_path / "2", "ct", is_strict=False)
+    assert [case.id for case in found.cases] == ["y"]
+    assert [problem.case for problem in found.problems] == ["x", "z"]

@@ -80,3 +80,16 @@ def test_other_encodings_are_an_error(folder: Path) -> None:
     path.write_bytes("image\nscans/ü.nrrd\n".encode("latin-1"))
     with pytest.raises(CohortError, match="not UTF-8"):
         discover("csv", path, "ct")
+
+
+def test_bad_lines_may_be_left_out_instead(tmp_path: Path) -> None:
+    for name in ("a.nii", "b.nii"):
+        (tmp_path / name).touch()
+    listed = tmp_path / "list.csv"
+    listed.write_text("image,case\na.nii,a\nb.nii,b\na.nii,b\nc.nii,c\n")
+    found = discover("auto", listed, "ct", is_strict=False)
+    assert [case.id for case in found.cases] == ["a"]
+    assert [problem.problem for problem in found.problems] == [
+        "line 5: image 'c.nii' does not exist",
+        "2 lines name case 'b'",
+    ]
