@@ -35,6 +35,8 @@ class Worker(Command):
         from CrossModalSegLib.inference.worker_jobs import WorkerCommands
         from CrossModalSegLib.inference.worker_loop import WorkerLoop
 
+        # Before torch is there: threads that wait leave the cores to Slicer and to a training.
+        os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
         requests = take_standard_input()
         loop = WorkerLoop(WorkerCommands().run, reporter.relay, explained, reporter.cancel)
         loop.run(requests)

@@ -59,7 +59,9 @@ class WorkerCommands:
             self._warm_up(arguments, reporter)
         elif isinstance(arguments, NoArguments):
             from CrossModalSegLib.inference.worker_devices import describe_devices
+            from CrossModalSegLib.inference.worker_models import leave_a_core
 
+            leave_a_core()
             reporter.done([], describe_devices())
 
     @cached_property
@@ -70,8 +72,9 @@ class WorkerCommands:
 
     @cached_property
     def _models(self) -> WarmModels:
-        from CrossModalSegLib.inference.worker_models import WarmModels
+        from CrossModalSegLib.inference.worker_models import WarmModels, leave_a_core
 
+        leave_a_core()
         return WarmModels()
 
     def _warm_up(self, arguments: WarmUpArguments, reporter: Reporter) -> None:

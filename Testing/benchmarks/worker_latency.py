@@ -1,6 +1,6 @@
 """Show how long a warm worker takes from a request to the segmentation on the disk.
 
-    python Testing/benchmarks/worker_latency.py --rounds 5 --threads 2
+    python Testing/benchmarks/worker_latency.py --rounds 5
 
 The worker is a real process with the model that ships; the volume is smooth noise in a body, as
 large as a brain scan. What is asked for differs from row to row, and rows take turns: whatever else
@@ -101,7 +101,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Measure and print a table."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--rounds", type=int, default=5, help="how often each row is measured")
-    parser.add_argument("--threads", type=int, default=2, help="of the worker")
+    parser.add_argument("--threads", type=int, default=0, help="of the worker; 0: as it chooses")
     parser.add_argument("--size", type=int, nargs=3, default=SHAPE_IJK, metavar=("I", "J", "K"))
     parser.add_argument("--model", default=MODEL, help="name or path of a bundle")
     parser.add_argument("--json", type=Path, help="also write the numbers to this file")
@@ -178,14 +178,11 @@ def make_volume(shape_ijk: tuple[int, ...]) -> Volume:
 @contextmanager
 def running_worker(threads: int) -> Iterator[Worker]:
     """Start a worker, and end it by the end of its input."""
-    count = str(threads)
-    environment = {
-        **os.environ,
-        "PYTHONPATH": str(REPOSITORY),
-        "OMP_NUM_THREADS": count,
-        "MKL_NUM_THREADS": count,
-        "OPENBLAS_NUM_THREADS": count,
-    }
+    names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+    environment = {name: value for name, value in os.environ.items() if name not in names}
+    environment["PYTHONPATH"] = str(REPOSITORY)
+    if threads:
+        environment |= dict.fromkeys(names, str(threads))
     command = [sys.executable, "-u", "-m", "CrossModalSegLib", "worker"]
     pipe = subprocess.PIPE
     with subprocess.Popen(command, stdin=pipe, stdout=pipe, env=environment) as process:
@@ -195,9 +192,10 @@ def running_worker(threads: int) -> Iterator[Worker]:
 def write_tables(started: dict[str, float], rows: Sequence[dict[str, Any]], threads: int) -> None:
     """Print the numbers."""
     cold = f"Cold: ready after {started['ready']:.2f} s, then {started['warm_up']:.2f} s to import"
+    count = threads or "its own number of"
     lines = [
         f"{cold} torch and load the model.",
-        f"Warm, {threads} threads, seconds (median; target of wall {TARGET_SECONDS}):",
+        f"Warm, {count} threads, seconds (median; target of wall {TARGET_SECONDS}):",
     ]
     titles = ("wall", "best", "processor", *STAGES, "wall ratio", "cpu ratio")
     lines.append(f"{'':18}" + "".join(f"{title:>11}" for title in titles))

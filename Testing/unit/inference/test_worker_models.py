@@ -13,7 +13,7 @@ from CrossModalSegLib.bundle.writing import write_bundle
 from CrossModalSegLib.core.errors import Cancelled, DeviceError, UnknownNameError
 from CrossModalSegLib.core.events import CancelToken, Event, Reporter, silent_reporter
 from CrossModalSegLib.inference.predictor import Predictor
-from CrossModalSegLib.inference.worker_models import WarmModels
+from CrossModalSegLib.inference.worker_models import WarmModels, leave_a_core
 
 
 @pytest.fixture
@@ -97,3 +97,26 @@ def test_devices_and_precisions_that_are_not_there_are_errors(
         models.get(bundle, "cuda", "auto", silent_reporter())
     with pytest.raises(UnknownNameError):
         get(models, bundle, "fp8")
+
+
+@pytest.mark.parametrize(("threads", "expected"), [(1, 1), (2, 1), (8, 7)])
+def test_a_core_is_left_to_others(
+    monkeypatch: pytest.MonkeyPatch, threads: int, expected: int
+) -> None:
+    chosen: list[int] = []
+    monkeypatch.setattr("torch.get_num_threads", lambda: threads)
+    monkeypatch.setattr("torch.set_num_threads", chosen.append)
+    monkeypatch.delenv("OMP_NUM_THREADS")
+    leave_a_core.cache_clear()
+    leave_a_core()
+    leave_a_core()
+    assert chosen == [expected]
+
+
+def test_a_number_of_threads_that_was_chosen_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    chosen: list[int] = []
+    monkeypatch.setattr("torch.set_num_threads", chosen.append)
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    leave_a_core.cache_clear()
+    leave_a_core()
+    assert chosen == []
