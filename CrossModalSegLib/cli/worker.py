@@ -11,6 +11,13 @@ from CrossModalSegLib.cli.command import Command, UsageError, explained
 from CrossModalSegLib.cli.signals import STANDARD_INPUT
 from CrossModalSegLib.core.events import Reporter
 
+THREAD_SETTINGS = {"OMP_WAIT_POLICY": "PASSIVE", "OPENBLAS_NUM_THREADS": "1"}
+"""Read by the libraries when torch and numpy are imported, which is later.
+
+Threads that wait for others sleep and leave the cores to Slicer and to a training, instead of
+spinning; the products of small matrices that numpy makes here gain nothing from several threads.
+"""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Worker(Command):
@@ -35,8 +42,8 @@ class Worker(Command):
         from CrossModalSegLib.inference.worker_jobs import WorkerCommands
         from CrossModalSegLib.inference.worker_loop import WorkerLoop
 
-        # Before torch is there: threads that wait leave the cores to Slicer and to a training.
-        os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+        for name, value in THREAD_SETTINGS.items():
+            os.environ.setdefault(name, value)
         requests = take_standard_input()
         loop = WorkerLoop(WorkerCommands().run, reporter.relay, explained, reporter.cancel)
         loop.run(requests)

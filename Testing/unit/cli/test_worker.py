@@ -43,3 +43,20 @@ def test_its_events_are_json_and_nothing_else(capsys: pytest.CaptureFixture[str]
     assert command.reads_standard_input
     assert main(["worker", "--progress", "terminal"]) == 2
     assert capsys.readouterr().out == ""
+
+
+def test_how_threads_wait_is_settled_before_a_library_asks() -> None:
+    program = (
+        "import os, sys\n"
+        "import CrossModalSegLib.cli.worker as worker\n"
+        "assert not {'numpy', 'torch'} & set(sys.modules)\n"
+        "os.environ['OPENBLAS_NUM_THREADS'] = '5'  # whoever chose keeps it\n"
+        "worker.Worker().run(__import__('CrossModalSegLib.core.events', fromlist=['x'])"
+        ".silent_reporter())\n"
+        "print(os.environ['OMP_WAIT_POLICY'], os.environ['OPENBLAS_NUM_THREADS'])\n"
+        "assert not {'numpy', 'torch'} & set(sys.modules)\n"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", program], input="", capture_output=True, text=True, check=True
+    )
+    assert ran.stdout == "PASSIVE 5\n"
