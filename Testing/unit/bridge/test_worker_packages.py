@@ -71,7 +71,8 @@ def modules_to_block() -> list[str]:
     return [
         module
         for module, owners in importlib.metadata.packages_distributions().items()
-        if not {str(canonicalize_name(owner)) for owner in owners} & allowed
+        if module != "CrossModalSegLib"
+        and not {str(canonicalize_name(owner)) for owner in owners} & allowed
     ]
 
 
