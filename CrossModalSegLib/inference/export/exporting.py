@@ -193,9 +193,7 @@ def inference_config(bundle: Bundle) -> dict[str, Any]:
         "output_dir": "$@bundle_root + '/eval'",
         "device": "$torch.device('cuda' if torch.cuda.is_available() else 'cpu')",
         "datalist": "$sorted(glob.glob(os.path.join(@dataset_dir, '*.nii*')))",
-        "network_def": (
-            "$torch.jit.load(@bundle_root + '/models/model.ts', map_location=@device).eval()"
-        ),
+        "network_def": _NETWORK,
         "preprocessing": {
             "_target_": "Compose",
             "transforms": [
@@ -229,6 +227,11 @@ def inference_config(bundle: Bundle) -> dict[str, Any]:
         "intended_use": bundle.config.intended_use,
     }
 
+
+_NETWORK = (
+    "$torch.jit.load(@bundle_root + '/models/model.ts', map_location=@device)"
+    ".eval().to(memory_format=torch.channels_last)"
+)
 
 _RUN = (
     "$[@postprocessing({**item, 'pred': @inferer(item['slices'], @network_def)}) "

@@ -64,7 +64,11 @@ class SliceInferer:
         """Return probabilities (slice, class, row, column) on the CPU."""
         with torch.inference_mode():
             batches = torch.split(slices, SLICES_AT_ONCE)
-            return torch.cat([network(batch.to(self.device)).float().cpu() for batch in batches])
+            return torch.cat([network(self._placed(batch)).float().cpu() for batch in batches])
+
+    def _placed(self, batch: torch.Tensor) -> torch.Tensor:
+        # The program that the model comes from computes in this order, too: rounding is the same.
+        return batch.to(self.device).contiguous(memory_format=torch.channels_last)
 
 
 class RestoreLabelsd(Transform):
@@ -87,7 +91,7 @@ class RestoreLabelsd(Transform):
         labels = restore_probabilities(probabilities, volume_of(image), self.config.preprocessing)
         labels = post_process(labels, self.config.post_processing)
         array = np.ascontiguousarray(labels.array_kji.transpose(2, 1, 0))
-        result = MetaTensor(torch.from_numpy(array)[None], affine=image.affine, meta=image.meta)
+        result = MetaTensor(torch.from_numpy(array)[None], meta=image.meta)
         return {**data, self.pred: result}
 
 

@@ -155,7 +155,7 @@ def test_the_monai_form_has_every_key_of_the_specification(plain_bundle: Bundle)
 
 
 def scan(folder: Path, name: str, orientation: Any) -> Path:
-    """Write a scan of an odd size on an oblique grid."""
+    """Write a scan of odd sizes with the given axes."""
     generator = np.random.default_rng(3)
     k, j, i = np.indices((9, 21, 19))
     field = np.sin(i / 3) + np.cos(j / 4) + k / 9 + generator.normal(0, 0.1, i.shape)
