@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import tyro
 
@@ -78,12 +78,19 @@ class ImportModel(Command):
 
 @dataclass(frozen=True, kw_only=True)
 class ExportModel(Command):
-    """Copy a model out, to a folder or a .zip that can be imported elsewhere."""
+    """Copy a model out, to import it elsewhere, or in a form that other programs run.
+
+    The forms "monai", "onnx" and "torchscript" are programs: whoever loads them runs them. They
+    need none of this program.
+    """
 
     name: tyro.conf.Positional[str]
-    """Name of the model."""
+    """Name of the model, or path of a bundle."""
     output: tyro.conf.Positional[Path]
-    """A folder, or a file that ends in .zip."""
+    """A folder or a .zip; for "onnx" a .onnx, for "torchscript" a .ts or .pt."""
+    format: Literal["bundle", "monai", "onnx", "torchscript"] = "bundle"
+    """"bundle": as it is. "monai": for `python -m monai.bundle run`, from volumes to labels.
+    "onnx", "torchscript": the network alone, from slices in [-1, 1] to probabilities."""
     overwrite: bool = False
     """Replace an output that exists."""
 
@@ -92,12 +99,19 @@ class ExportModel(Command):
 
         Raises:
             UnknownNameError: There is no such model.
-            OutputExistsError: The output exists and is not to be replaced.
+            CrossModalSegError: See `export_bundle`.
         """
         from CrossModalSegLib.bundle.library import ModelLibrary
+        from CrossModalSegLib.bundle.packing import copy_bundle
 
-        ModelLibrary().export(self.name, self.output, overwrite=self.overwrite)
-        reporter.done([self.output], {"model": self.name})
+        bundle = ModelLibrary().open(self.name)
+        if self.format == "bundle":
+            copy_bundle(bundle, self.output, overwrite=self.overwrite)
+        else:
+            from CrossModalSegLib.inference.export.exporting import export_bundle
+
+            export_bundle(bundle, self.output, self.format, overwrite=self.overwrite)
+        reporter.done([self.output], {"model": self.name, "format": self.format})
 
 
 @dataclass(frozen=True, kw_only=True)
