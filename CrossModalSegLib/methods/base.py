@@ -113,6 +113,13 @@ class Method(nn.Module, ABC):
         """Return translated slices by glossary name (`x_st`, `x_ts`), for previews; {} if none."""
         return {}
 
+    def maps(self, x_t: Images) -> dict[str, Images]:  # noqa: ARG002
+        """Return maps of what the method attends to, by name, of the slices' size; {} if none.
+
+        They use the deployed networks alone, so that a bundle can draw them.
+        """
+        return {}
+
 
 @contextmanager
 def frozen(*networks: nn.Module) -> Iterator[None]:
