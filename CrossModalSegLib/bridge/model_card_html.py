@@ -18,7 +18,9 @@ METHOD_TITLES = {
     "source_only": "Source only",
     "source_only_augmented": "Source only, augmented",
     "supervised": "Supervised on target",
+    "bigl": "BiGL",
     "dsan": "DSAN",
+    "glua": "GLUA",
 }
 """Titles of methods without their code, which needs torch. Others are shown by their name."""
 
@@ -59,7 +61,8 @@ def method_title(name: str) -> str:
 def adaptation_text(config: BundleConfig) -> str:
     """Return where the labels came from and what the model is for, e.g. "CT → T1 MR"."""
     source, target = config.modalities.source, config.modalities.target
-    return target.label if source.name == target.name else f"{source.label} → {target.label}"
+    wanted = config.modalities.images_label
+    return wanted if source.name == target.name else f"{source.label} → {wanted}"
 
 
 def size_text(num_bytes: int) -> str:
@@ -104,7 +107,7 @@ def _purpose(config: BundleConfig) -> Iterator[tuple[str, str]]:
     source, target = config.modalities.source, config.modalities.target
     matrix, spacing_mm = config.preprocessing.matrix, config.preprocessing.spacing_mm
     yield "Task", escape(config.task.label)
-    yield "For scans of", f"<b>{escape(target.label)}</b>"
+    yield "For scans of", f"<b>{escape(config.modalities.images_label)}</b>"
     is_adapted = source.name != target.name
     yield "Labels came from", escape(source.label) if is_adapted else "the same modality"
     yield "Method", escape(method_title(config.method))
@@ -141,11 +144,11 @@ def _training(config: BundleConfig) -> Iterator[tuple[str, str]]:
 
 
 def _cohort_text(cohort: CohortReference, config: BundleConfig) -> str:
-    modality = getattr(config.modalities, cohort.domain)
+    kind = " + ".join(cohort.images) or getattr(config.modalities, cohort.domain).label
     cases = "1 case" if cohort.num_cases == 1 else f"{cohort.num_cases} cases"
     labels = ", labels unseen" if cohort.domain == "target" else ""
     identity = f", hash {cohort.content_hash[:12]}" if cohort.content_hash else ""
-    return f"{cases} of {modality.label} ({cohort.dataset}{labels}{identity})"
+    return f"{cases} of {kind} ({cohort.dataset}{labels}{identity})"
 
 
 def _place(entry: LibraryEntry) -> Iterator[tuple[str, str]]:

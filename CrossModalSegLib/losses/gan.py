@@ -27,13 +27,14 @@ class AdversarialLoss:
 
     def generator(self, fake: Scores) -> Scalar:
         """Push the scores of fakes towards "real"."""
-        return self._distance(fake, 1.0)
+        return self.towards(fake, 1.0)
 
     def discriminator(self, *, real: Scores, fake: Scores) -> Scalar:
         """Push the scores of reals towards "real", of fakes towards "fake"; the mean of both."""
-        return 0.5 * (self._distance(real, 1.0) + self._distance(fake, 0.0))
+        return 0.5 * (self.towards(real, 1.0) + self.towards(fake, 0.0))
 
-    def _distance(self, scores: Scores, goal: float) -> Scalar:
+    def towards(self, scores: Scores, goal: float) -> Scalar:
+        """Push scores towards 1 ("real") or 0 ("fake")."""
         scores = scores.float()
         target: Tensor = torch.full_like(scores, goal)
         if self.kind == "least_squares":

@@ -31,6 +31,31 @@ def cross_entropy_dice(
     return weighted_cross_entropy(logits, labels, class_weights) + 1 - dice[1:].mean()
 
 
+def cross_entropy_generalised_dice(logits: Logits, labels: Labels) -> Scalar:
+    """Return cross-entropy plus one minus the generalised Dice (BiGL, Eq. 4).
+
+    The minus that the equation prints in front of both belongs to the cross-entropy alone.
+    """
+    return weighted_cross_entropy(logits, labels) + 1 - generalised_dice(logits, labels)
+
+
+def generalised_dice(logits: Logits, labels: Labels) -> Scalar:
+    """Return the generalised Dice of the batch, all classes together, background included.
+
+    C. Sudre et al. 2017, https://arxiv.org/abs/1707.03237, Sec. 2.2, with BiGL's weights
+    w_i = 1 / n_i for the n_i pixels of class i (Sudre: 1 / n_i^2), in numerator and denominator.
+    A class that is absent counts as much as the rarest that is there.
+    """
+    probabilities = logits.float().softmax(dim=1)
+    truth = F.one_hot(labels.long(), logits.shape[1]).movedim(-1, 1).to(probabilities.dtype)
+    counts = truth.sum(dim=(0, 2, 3))
+    rarest = torch.where(counts > 0, counts, torch.inf).min()
+    weights = 1 / torch.where(counts > 0, counts, rarest)
+    overlap = (probabilities * truth).sum(dim=(0, 2, 3))
+    size = (probabilities + truth).sum(dim=(0, 2, 3))
+    return 2 * (weights * overlap).sum() / (weights * size).sum()
+
+
 def weighted_cross_entropy(logits: Logits, labels: Labels, kind: ClassWeights = "none") -> Scalar:
     """Return the cross-entropy, each class counting by its weight."""
     logits, labels = logits.float(), labels.long()

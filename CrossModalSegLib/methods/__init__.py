@@ -8,14 +8,18 @@ from typing import Any
 from CrossModalSegLib.core.config import from_dict
 from CrossModalSegLib.core.errors import UnknownNameError
 from CrossModalSegLib.methods.base import Method
+from CrossModalSegLib.methods.bigl import BiGL
 from CrossModalSegLib.methods.dsan import DSAN
+from CrossModalSegLib.methods.glua import GLUA
 from CrossModalSegLib.methods.source_only import SourceOnly, SourceOnlyAugmented, Supervised
 
 METHODS: dict[str, type[Method]] = {
     "source_only": SourceOnly,
     "source_only_augmented": SourceOnlyAugmented,
     "supervised": Supervised,
+    "bigl": BiGL,
     "dsan": DSAN,
+    "glua": GLUA,
 }
 
 

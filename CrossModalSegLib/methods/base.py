@@ -58,7 +58,16 @@ class Stage:
 
 @dataclass(frozen=True, kw_only=True)
 class MethodConfig:
-    """Settings that every method has."""
+    """Settings that every method has.
+
+    `ranges` tells forms what is accepted, where that is more than the type says: least and largest
+    value by field, None for no limit (`core.setting_help`).
+    """
+
+    ranges: ClassVar[Mapping[str, tuple[float | None, float | None]]] = {
+        "num_classes": (2, None),
+        "iterations": (1, None),
+    }
 
     num_classes: int = 5
     """Number of classes, background included; set by the task."""
@@ -83,13 +92,15 @@ class Method(nn.Module, ABC):
     """Networks and training stages of an adaptation algorithm.
 
     Class attributes: `title` and `reference` for people, `config_class` for the registry,
-    `uses_target` tells whether training looks at target images at all.
+    `uses_target` tells whether training looks at target images at all, `takes_several_images`
+    whether a case may have several images, which enter as channels (`backbone.in_channels`).
     """
 
     title: ClassVar[str]
     reference: ClassVar[str] = ""
     config_class: ClassVar[type[MethodConfig]]
     uses_target: ClassVar[bool] = True
+    takes_several_images: ClassVar[bool] = False
     config: MethodConfig
 
     @property
@@ -108,6 +119,13 @@ class Method(nn.Module, ABC):
     def predict(self, x_t: Images) -> Probabilities:
         """Segment slices of the modality the method was trained for."""
         return self.logits(x_t).float().softmax(dim=1)
+
+    def learned_view(self, x_s: Images) -> Images:
+        """Return source slices in the style in which the segmenter learns them.
+
+        The model that is kept is chosen by its Dice on these (see `training.selection`).
+        """
+        return x_s
 
     def translate(self, x_s: Images, x_t: Images) -> dict[str, Images]:  # noqa: ARG002
         """Return translated slices by glossary name (`x_st`, `x_ts`), for previews; {} if none."""

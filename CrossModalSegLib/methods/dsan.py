@@ -22,9 +22,12 @@ D_p1, D_p2     critic_p, critic_p_low  critics of the class probabilities of bot
 Read into the paper, which does not say: least-squares adversarial losses, inverse-frequency class
 weights, weight .1 for C_2 and its critic (as SIFA), critics see probabilities, and neither the
 segmentation nor the semantic adversarial gradient reaches the decoders through x_st and x_ts.
-Each is a setting. Source and target slices share a batch and so share batch statistics.
+Each is a setting. Fixed: a batch is that many slices of each domain; in Eqs. 9 and 10 E and C_i
+move predictions of target content alone (as SIFA; the paper's minimax would also move those of
+source content); slices that one pass takes share their batch statistics, whatever their domain.
 Departures that only presets switch on: the appearance augmentation, the warm-up without semantic
-losses, the polynomial decay. Checked against: no released code.
+losses, critics of predictions without normalisation, the polynomial decay. Checked against: no
+released code.
 """
 
 from __future__ import annotations
@@ -33,7 +36,7 @@ from functools import partial
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import nn
 from torch.optim import Adam, Optimizer
 
 from CrossModalSegLib.core.tensors import (
@@ -55,13 +58,8 @@ from CrossModalSegLib.methods.base import (
     polynomial_decay,
 )
 from CrossModalSegLib.methods.dsan_config import DSANConfig
+from CrossModalSegLib.methods.dsan_semantics import Levels, SemanticGame
 from CrossModalSegLib.networks.discriminators import PatchDiscriminator
-
-Levels = tuple[Logits, Logits]
-"""Class scores of C_1 and C_2, both at the size of the image."""
-
-Critics = tuple[nn.Module, nn.Module]
-"""Critics of the two levels."""
 
 
 class DSAN(Method):
@@ -86,7 +84,7 @@ class DSAN(Method):
 
         critic = partial(PatchDiscriminator, width=config.critic_width)
         self.critic_t, self.critic_s = critic(1), critic(1)
-        critic_p = partial(critic, classes, normalised=False)
+        critic_p = partial(critic, classes, normalised=config.critic_p_normalised)
         self.critic_p, self.critic_p_low = critic_p(), critic_p()
         own = not config.shared_critics
         self.critic_p_generated = critic_p() if own else None
@@ -113,7 +111,10 @@ class DSAN(Method):
             )
             for name, optimizer in optimizers.items()
         }
-        used = {"warm_up": ("adapt", "image_critics"), "adapt": tuple(optimizers)}
+        used = {
+            "warm_up": [name for name in optimizers if name != "semantic_critics"],
+            "adapt": [*optimizers],
+        }
         return tuple(
             Stage(
                 name=name,
@@ -127,26 +128,27 @@ class DSAN(Method):
         )
 
     def _optimizers(self) -> dict[str, Optimizer]:
+        """Return those that have something to learn from."""
         config = self.config
-        segmenter = _weights(self.encoder, self.classifier, self.classifier_low)
-        decoders = _weights(self.translation_encoder, self.decoder_s, self.decoder_t)
-        return {
+        encoders = (self.encoder, self.translation_encoder)
+        segmenter = _weights(*encoders, self.classifier, self.classifier_low)
+        decoders = _weights(self.decoder_s, self.decoder_t)
+        optimizers: dict[str, Optimizer] = {
             "adapt": Adam(
                 [
                     {"params": segmenter, "lr": config.lr_segment},
                     {"params": decoders, "lr": config.lr_decoders},
                 ],
                 betas=config.betas,
-            ),
-            "image_critics": Adam(
-                _weights(self.critic_s, self.critic_t), config.lr_image_critics, config.betas
-            ),
-            "semantic_critics": Adam(
-                _weights(*dict.fromkeys(self._all_semantic_critics())),
-                config.lr_semantic_critics,
-                config.betas,
-            ),
+            )
         }
+        if config.target_generation or config.source_generation:
+            critics = _weights(self.critic_s, self.critic_t)
+            optimizers["image_critics"] = Adam(critics, config.lr_image_critics, config.betas)
+        if config.semantic_adversarial:
+            critics = _weights(*self._semantic_game.critics)
+            optimizers["semantic_critics"] = Adam(critics, config.lr_semantic_critics, config.betas)
+        return optimizers
 
     def step(self, batch: UnpairedBatch, update: Update, *, with_semantics: bool = True) -> Losses:
         """Run one iteration: E, U and C together on Eq. 12, then the critics.
@@ -157,12 +159,13 @@ class DSAN(Method):
             with_semantics: Whether L_adv^sec takes part.
         """
         with_semantics = with_semantics and self.config.semantic_adversarial
-        with frozen(self.critic_s, self.critic_t, *self._all_semantic_critics()):
+        game = self._semantic_game
+        with frozen(self.critic_s, self.critic_t, *game.critics):
             images = self._translate(batch.x_s, batch.x_t)
             generation = self._generation_losses(batch, images)
-            logits = self._segment(batch, images)
+            logits = self._segment(batch, images, with_semantics=with_semantics)
             segmentation = self._segmentation_losses(logits, batch.y_s)
-            semantics = self._semantic_losses(logits) if with_semantics else {}
+            semantics = game.segmenter(logits) if with_semantics else {}
             losses = generation | segmentation | semantics
             update("adapt", self._objective(losses))  # Eq. 12
 
@@ -170,15 +173,17 @@ class DSAN(Method):
         if critics:
             update("image_critics", torch.stack([*critics.values()]).sum())
         if with_semantics:
-            critics["critic_p"] = self._semantic_critic_loss(logits)
+            critics["critic_p"] = game.discriminator(logits)
             update("semantic_critics", critics["critic_p"])
         return detached(**losses, **critics)
 
     def _translate(self, x_s: Images, x_t: Images) -> dict[str, Images]:
         """Reconstruct and translate both ways from one pass of E."""
-        config, images = self.config, {}
+        config, images = self.config, dict[str, Images]()
+        if not (config.target_generation or config.source_generation):
+            return images
         z = self._translation_encoder()(torch.cat([x_s, x_t]))
-        if config.target_generation or config.translated_segmentation:
+        if config.target_generation:
             images["x_st"], images["x_tt"] = self.decoder_t(z).chunk(2)
         if config.source_generation:
             images["x_ss"], images["x_ts"] = self._source_decoder()(z).chunk(2)
@@ -194,12 +199,20 @@ class DSAN(Method):
             losses["adv_s"] = self.adversarial.generator(self.critic_s(images["x_ts"]))  # Eq. 2
         return losses
 
-    def _segment(self, batch: UnpairedBatch, images: dict[str, Images]) -> dict[str, Levels]:
+    def _segment(
+        self, batch: UnpairedBatch, images: dict[str, Images], *, with_semantics: bool
+    ) -> dict[str, Levels]:
         """Segment every image that a loss of Sec. III.B needs, in one pass of E and C_i."""
         translated = {name: images[f"x_{name}"] for name in ("st", "ts") if f"x_{name}" in images}
         if not self.config.segmentation_reaches_decoders:
             translated = {name: image.detach() for name, image in translated.items()}
         views = {"s": batch.x_s, "t": batch.x_t, **translated}
+        if not with_semantics:
+            is_needed = {
+                "s": self.config.source_segmentation,
+                "st": self.config.translated_segmentation,
+            }
+            views = {name: image for name, image in views.items() if is_needed.get(name)}
         for name in ("s", "st"):  # in this order: each call draws random numbers
             if name in views:
                 views[name] = self.config.appearance(views[name])
@@ -221,21 +234,6 @@ class DSAN(Method):
         main, low = (
             cross_entropy_dice(level, labels, class_weights=self.config.class_weights)
             for level in levels
-        )
-        return main + self.config.lambda_low * low
-
-    def _semantic_losses(self, logits: dict[str, Levels]) -> Losses:
-        """Make predictions of target content pass for predictions of source content."""
-        losses = {"secadv": self._fool(self._semantic_critics(), logits["t"])}  # Eq. 9
-        if "ts" in logits:
-            critics = self._semantic_critics(generated=True)
-            losses["secadv_generated"] = self._fool(critics, logits["ts"])  # Eq. 10
-        return losses
-
-    def _fool(self, critics: Critics, levels: Levels) -> Scalar:
-        main, low = (
-            self.adversarial.generator(critic(self._seen_by_critic(level)))
-            for critic, level in zip(critics, levels, strict=True)
         )
         return main + self.config.lambda_low * low
 
@@ -261,35 +259,13 @@ class DSAN(Method):
             losses["critic_s"] = tell_apart(real=self.critic_s(batch.x_s), fake=fake)  # Eq. 2
         return losses
 
-    def _semantic_critic_loss(self, logits: dict[str, Levels]) -> Scalar:
-        """Tell source (positive: s, st) from target (negative: t, ts), Sec. V.4."""
-        loss = self._tell_apart(self._semantic_critics(), logits["s"], logits["t"])  # Eq. 9
-        if {"st", "ts"} <= set(logits):
-            critics = self._semantic_critics(generated=True)
-            loss = loss + self._tell_apart(critics, logits["st"], logits["ts"])  # Eq. 10
-        return loss
-
-    def _tell_apart(self, critics: Critics, positive: Levels, negative: Levels) -> Scalar:
-        losses = [
-            self.adversarial.discriminator(
-                real=critic(self._seen_by_critic(real.detach())),
-                fake=critic(self._seen_by_critic(fake.detach())),
-            )
-            for critic, real, fake in zip(critics, positive, negative, strict=True)
-        ]
-        return torch.stack(losses).sum()
-
-    def _seen_by_critic(self, logits: Logits) -> Tensor:
-        return logits if self.config.critic_p_input == "logits" else logits.softmax(dim=1)
-
-    def _semantic_critics(self, *, generated: bool = False) -> Critics:
-        """Return D_p1 and D_p2, or those of generated images where Table V unshares them."""
-        if generated and self.critic_p_generated and self.critic_p_low_generated:
-            return self.critic_p_generated, self.critic_p_low_generated
-        return self.critic_p, self.critic_p_low
-
-    def _all_semantic_critics(self) -> tuple[nn.Module, ...]:
-        return *self._semantic_critics(), *self._semantic_critics(generated=True)
+    @property
+    def _semantic_game(self) -> SemanticGame:
+        """L_adv^sec between E, C_i and the critics, as they are wrapped at present."""
+        real, generated = (self.critic_p, self.critic_p_low), None
+        if self.critic_p_generated and self.critic_p_low_generated:
+            generated = self.critic_p_generated, self.critic_p_low_generated
+        return SemanticGame(self.config, self.adversarial, real, generated or real)
 
     def _translation_encoder(self) -> nn.Module:
         return self.translation_encoder or self.encoder

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import ClassVar, Literal
 
+from CrossModalSegLib.core.errors import ConfigError
 from CrossModalSegLib.data.augmentation import AppearanceAugmentation
 from CrossModalSegLib.losses.gan import AdversarialKind
 from CrossModalSegLib.losses.segmentation import ClassWeights
@@ -15,6 +17,10 @@ from CrossModalSegLib.networks.backbones import PAPER_BACKBONE, Backbone
 @dataclass(frozen=True, kw_only=True)
 class DSANConfig(MethodConfig):
     """Settings of DSAN. Defaults are the paper's, at the place named, or our reading of it."""
+
+    ranges: ClassVar[Mapping[str, tuple[float | None, float | None]]] = {
+        "warm_up_iterations": (0, None)
+    }
 
     iterations: int = 20_000
     """Sec. IV.A.2: 2e4 for the cardiac data, 6e4 for BraTS."""
@@ -42,11 +48,14 @@ class DSANConfig(MethodConfig):
     """Definition of the "weighted" cross-entropy of Eqs. 7 and 8; not given."""
     critic_p_input: Literal["probabilities", "logits"] = "probabilities"
     """What D_p sees; not given."""
+    critic_p_normalised: bool = True
+    """Whether D_p normalises like D_s and D_t: all have "the same architecture" (Sec. III.D).
+    Without, it sees how much of each class there is."""
     segmentation_reaches_decoders: bool = False
     """Whether gradients of Eqs. 8 and 10 reach U_s and U_t; SIFA: no, SynSeg-Net: yes."""
 
     lr_segment: float = 2e-4
-    """Adam rate of E, C_1, C_2 (Sec. IV.A.2)."""
+    """Adam rate of E, C_1, C_2 (Sec. IV.A.2); also of the second encoder of Table V."""
     lr_decoders: float = 1e-3
     """Adam rate of U_s, U_t (Sec. IV.A.2)."""
     lr_image_critics: float = 1e-4
@@ -80,3 +89,26 @@ class DSANConfig(MethodConfig):
     """Ours: iterations before L_adv^sec sets in; 0 in the paper."""
     appearance: AppearanceAugmentation = field(default_factory=AppearanceAugmentation)
     """Ours: change of x_s and x_st before they are segmented (not before translation)."""
+
+    def __post_init__(self) -> None:
+        """Refuse rows that Table IV cannot have.
+
+        Raises:
+            ConfigError: Nothing teaches the classifiers, or x_st is to be segmented and nothing
+                teaches the decoder that makes it; or see `MethodConfig`.
+        """
+        super().__post_init__()
+        if not (self.source_segmentation or self.translated_segmentation):
+            raise ConfigError(
+                "source_segmentation and translated_segmentation are both off, expected at least "
+                "one: nothing else teaches the classifiers."
+            )
+        if self.translated_segmentation and not self.target_generation:
+            raise ConfigError(
+                "translated_segmentation is on and target_generation is off.",
+                hint="Turn both off, or both on: without L_gen^t there are no translated slices.",
+            )
+        if self.warm_up_iterations < 0:
+            raise ConfigError(
+                f"warm_up_iterations is {self.warm_up_iterations}, expected 0 or more."
+            )

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 from torch import nn
 
@@ -38,6 +39,8 @@ class Backbone:
         in_channels: Modalities that enter together.
         pretrained: File with ImageNet weights of ResNet50 (layer1 to layer4), "" for random ones.
     """
+
+    ranges: ClassVar[Mapping[str, tuple[int, int]]] = SIZE_RANGES
 
     name: BackboneName = "deeplab_resnet50"
     width: int = 16

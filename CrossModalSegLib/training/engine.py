@@ -24,6 +24,7 @@ from CrossModalSegLib.core.errors import RunError
 from CrossModalSegLib.core.tensors import Losses, Scalar, UnpairedBatch
 from CrossModalSegLib.methods.base import Method, Stage
 from CrossModalSegLib.networks.devices import choose_precision, resolve_device
+from CrossModalSegLib.networks.recomputation import recompute_activations
 from CrossModalSegLib.training.settings import TrainingSettings
 
 
@@ -48,6 +49,8 @@ class Engine:
         self.networks: dict[str, _FabricModule] = {}
         for name, network in list(method.named_children()):
             if any(True for _ in network.parameters()):
+                if settings.recompute:
+                    recompute_activations(network)
                 self.networks[name] = self.fabric.setup_module(network)
                 setattr(method, name, self.networks[name])
         self.method = method
@@ -78,6 +81,21 @@ class Engine:
         """Whether every stage is done."""
         is_last = self.stage_index == len(self.stages) - 1
         return is_last and self.iteration >= self.stage.iterations
+
+    @property
+    def trains_deployed(self) -> bool:
+        """Whether the present stage moves a network that prediction needs."""
+        deployed = {
+            id(weight)
+            for name in self.method.deployed
+            for weight in self.method.get_submodule(name).parameters()
+        }
+        return any(
+            id(weight) in deployed
+            for optimizer in self.stage.optimizers.values()
+            for group in optimizer.param_groups
+            for weight in group["params"]
+        )
 
     def begin_stage(self, index: int, *, is_resumed: bool = False) -> None:
         """Enter a stage."""

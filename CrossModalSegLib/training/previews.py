@@ -35,7 +35,7 @@ def preview_rows(
     Args:
         method: The networks in training, for translation.
         deployed: The networks that would be deployed, for the prediction.
-        slices: x_s and x_t, each (batch, 1, height, width).
+        slices: x_s and x_t, each (batch, channels, height, width); the first channel is shown.
         autocast: The precision's context.
 
     Returns:

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
-
-import psutil
 
 from CrossModalSegLib.core.config import read_json, write_json
 from CrossModalSegLib.core.errors import (
@@ -21,6 +18,7 @@ from CrossModalSegLib.core.errors import (
     storage_errors,
 )
 from CrossModalSegLib.core.events import CancelToken, Event
+from CrossModalSegLib.training.folder_lock import lock_holder, locked
 
 RUN_VERSION = 1
 
@@ -111,45 +109,19 @@ class RunFolder:
         Raises:
             RunError: Another living process trains in this folder.
         """
-        holder = self.lock_holder()
-        if holder is not None:
-            raise RunError(
-                f"{self.path} is being trained by process {holder['pid']} on {holder['host']}.",
-                hint="Cancel that run first, or choose another folder.",
-            )
-        me = psutil.Process()
-        write_json(
+        with locked(
             self.lock_file,
-            {
-                "v": RUN_VERSION,
-                "pid": me.pid,
-                "host": socket.gethostname(),
-                "started": me.create_time(),
-            },
-        )
-        try:
+            f"{self.path} is being trained",
+            "Cancel that run first, or choose another folder.",
+        ):
             yield
-        finally:
-            self.lock_file.unlink(missing_ok=True)
 
     def lock_holder(self) -> dict[str, Any] | None:
         """Return process id, host and start time of the living process in this folder, or None.
 
         A process on another host counts as living: only its own host can tell.
         """
-        if not self.lock_file.exists():
-            return None
-        try:
-            lock = read_json(self.lock_file)
-        except ConfigError:
-            return None
-        if lock.get("host") != socket.gethostname():
-            return lock
-        try:
-            started = psutil.Process(int(lock["pid"])).create_time()
-        except (psutil.Error, KeyError, ValueError):
-            return None
-        return lock if abs(started - lock.get("started", 0)) < 2 else None
+        return lock_holder(self.lock_file)
 
 
 def is_first_process() -> bool:

@@ -2,7 +2,9 @@
 
 The score is that of MAPSeg (Zhang et al., CVPR 2024, https://arxiv.org/abs/2303.09373): Dice on
 labelled source validation slices, minus half the loss of the target predictions against their own
-pseudo-labels. A method that never looks at the target is scored on the source alone.
+pseudo-labels. A method that never looks at the target is scored on the source alone. A method whose
+segmenter learns translated source slices alone (GLUA) is scored on such slices: it was never asked
+to segment the others.
 """
 
 from __future__ import annotations
@@ -43,19 +45,33 @@ class LabelFreeScore:
         }
 
 
+def _as_they_are(x_s: Images) -> Images:
+    return x_s
+
+
 @torch.no_grad()
 def label_free_score(
     model: Method,
     slices: ValidationSlices,
     autocast: Callable[[], AbstractContextManager[None]],
     batch_size: int,
+    view: Callable[[Images], Images] = _as_they_are,
 ) -> LabelFreeScore:
-    """Score a model without target labels."""
+    """Score a model without target labels.
+
+    Args:
+        model: The networks that would be deployed.
+        slices: Fixed slices; they have no target labels.
+        autocast: The precision's context.
+        batch_size: Slices at once.
+        view: Brings source slices into the style in which the segmenter learns them
+            (`Method.learned_view` of the networks in training).
+    """
     classes = model.config.num_classes
     overlap, size = torch.zeros(classes), torch.zeros(classes)
     labels = _batches(slices.y_s, batch_size)
     for probabilities, label in zip(
-        _predictions(model, slices.x_s, autocast, batch_size), labels, strict=True
+        _predictions(model, slices.x_s, autocast, batch_size, view), labels, strict=True
     ):
         predicted = torch.nn.functional.one_hot(probabilities.argmax(dim=1), classes).bool()
         reference = torch.nn.functional.one_hot(label, classes).bool()
@@ -79,11 +95,12 @@ def _predictions(
     images: Images,
     autocast: Callable[[], AbstractContextManager[None]],
     batch_size: int,
+    view: Callable[[Images], Images] = _as_they_are,
 ) -> Iterator[Tensor]:
     device = next(model.parameters()).device
     for batch in _batches(images, batch_size):
         with autocast():
-            probabilities = model.predict(batch.to(device))
+            probabilities = model.predict(view(batch.to(device)))
         yield probabilities.float().cpu()
 
 

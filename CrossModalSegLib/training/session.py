@@ -171,7 +171,7 @@ class TrainingSession:
         """Validate, draw and save when it is time."""
         engine, settings = self.engine, self.settings
         step, is_last = engine.step_count, engine.is_finished
-        if step % settings.validate_every == 0 or is_last:
+        if (step % settings.validate_every == 0 or is_last) and engine.trains_deployed:
             self._validate()
         if step % settings.preview_every == 0 or is_last:
             self._preview()
@@ -182,8 +182,13 @@ class TrainingSession:
         """Score the model without target labels and keep it if it is the best so far."""
         engine = self.engine
         model = engine.deployed_model()
+        engine.method.eval()
         score = label_free_score(
-            model, self.validation, engine.autocast, 2 * self.settings.batch_size
+            model,
+            self.validation,
+            engine.autocast,
+            2 * self.settings.batch_size,
+            engine.method.learned_view,
         )
         self.reporter.metrics(engine.step_count, score.as_metrics())
         if self.best is None or score.total >= self.best.total:

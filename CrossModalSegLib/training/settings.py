@@ -5,17 +5,26 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib import resources
-from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
-from CrossModalSegLib.core.config import from_dict, read_toml, to_dict
-from CrossModalSegLib.core.errors import ConfigError, UnknownNameError
+from CrossModalSegLib.core.config import from_dict, to_dict
+from CrossModalSegLib.core.errors import ConfigError, MismatchError
 from CrossModalSegLib.core.tasks import Task
 from CrossModalSegLib.data.augmentation import SpatialAugmentation
 from CrossModalSegLib.data.sampling import ClassBalance
-from CrossModalSegLib.methods import method_class
+from CrossModalSegLib.methods import METHODS, method_class
 from CrossModalSegLib.methods.base import MethodConfig
+from CrossModalSegLib.training.preset_files import list_presets, preset_content, resolve_preset
+
+__all__ = (
+    "IntendedData",
+    "Preset",
+    "TrainingSettings",
+    "list_presets",
+    "load_preset",
+    "preset_from_dict",
+    "preset_to_dict",
+)
 
 Precision = Literal["auto", "32-true", "bf16-mixed", "16-mixed"]
 
@@ -23,6 +32,16 @@ Precision = Literal["auto", "32-true", "bf16-mixed", "16-mixed"]
 @dataclass(frozen=True, kw_only=True)
 class TrainingSettings:
     """How slices are drawn and how often a run saves, validates and shows itself."""
+
+    ranges: ClassVar[Mapping[str, tuple[float | None, float | None]]] = {
+        "batch_size": (1, None),
+        "averaging": (0, 1),
+        "gradient_clip": (0, None),
+        "validate_every": (1, None),
+        "checkpoint_every": (1, None),
+        "preview_every": (1, None),
+        "log_every": (1, None),
+    }
 
     batch_size: int = 8
     """Slices of each domain in a batch (DSAN, Sec. IV.A.2)."""
@@ -32,6 +51,9 @@ class TrainingSettings:
     """Random rotation, scale and shift of the slices of both domains."""
     precision: Precision = "auto"
     """"auto": bf16 autocast where the processor or GPU is fast at it, else float32."""
+    recompute: bool = False
+    """Forget activations and compute them again when they are needed: less memory, more time, the
+    same results. Networks with batch normalisation (deeplab_resnet50) keep theirs."""
     averaging: float = 0.0
     """Decay of the exponential moving average of the weights that is deployed; 0: none."""
     gradient_clip: float = 0.0
@@ -60,40 +82,72 @@ class TrainingSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
+class IntendedData:
+    """What a preset was made for. Training on other data is possible, and comes with a warning."""
+
+    matrix: tuple[int, int] | None = None
+    """Rows and columns of a slice; None: any."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Preset:
-    """The settings of one run: the method's and the training's."""
+    """The settings of one run: the method's and the training's, and the data they are meant for."""
 
     method: MethodConfig
     training: TrainingSettings
+    data: IntendedData = field(default_factory=IntendedData)
 
 
-def load_preset(method: str, name: str, task: Task, overrides: Sequence[str] = ()) -> Preset:
+def load_preset(
+    method: str,
+    name: str,
+    task: Task,
+    overrides: Sequence[str] = (),
+    *,
+    num_channels: int = 1,
+) -> Preset:
     """Read a preset of a method and change it by overrides.
 
     Args:
         method: Name in the registry of methods.
-        name: Name of a preset that ships, or a TOML file with tables [method] and [training].
-        task: Sets the number of classes.
+        name: Name of a preset that ships, or a TOML file with tables [method], [training] and
+            [data]; see `resolve_preset` for presets of one task.
+        task: Sets the number of classes, and which of several presets is meant.
         overrides: Like `method.lambda_adv=0.1` or `training.batch_size=4`; values as in TOML.
+        num_channels: Images of each case; sets the channels that enter the network.
 
     Raises:
         UnknownNameError: No such method or preset.
+        MismatchError: The method works on single images, and cases have several.
         ConfigError: An unknown key, a wrong type, or an override that cannot be read.
     """
-    config_class = method_class(method).config_class
-    content = _preset_content(method, name)
+    cls = method_class(method)
+    config_class = cls.config_class
+    if num_channels > 1 and not cls.takes_several_images:
+        able = [other for other, entry in METHODS.items() if entry.takes_several_images]
+        raise MismatchError(
+            f"{method} works on single images, and the cases of these cohorts have {num_channels}.",
+            hint=f"Prepare cohorts with one modality, or use one of {', '.join(able)}.",
+        )
+    name = resolve_preset(method, name, task)
+    content = preset_content(method, name)
     for override in overrides:
         _apply_override(content, override)
     where = f"preset {name!r} of {method}"
-    unknown = set(content) - {"method", "training"}
+    unknown = set(content) - {"method", "training", "data"}
     if unknown:
         raise ConfigError(
-            f"{where} has unknown tables {sorted(unknown)}.", hint="Use [method] and [training]."
+            f"{where} has unknown tables {sorted(unknown)}.",
+            hint="Use [method], [training] and [data].",
         )
     method_table = {**content.get("method", {}), "num_classes": task.num_classes}
+    backbone = method_table.get("backbone", {})
+    if cls.takes_several_images and isinstance(backbone, Mapping):
+        method_table["backbone"] = {**backbone, "in_channels": num_channels}
     return Preset(
         method=from_dict(config_class, method_table, f"{where}, [method]"),
         training=from_dict(TrainingSettings, content.get("training", {}), f"{where}, [training]"),
+        data=from_dict(IntendedData, content.get("data", {}), f"{where}, [data]"),
     )
 
 
@@ -107,33 +161,14 @@ def preset_from_dict(method: str, content: Mapping[str, Any], where: str) -> Pre
     return Preset(
         method=from_dict(config_class, content["method"], f"{where}, method"),
         training=from_dict(TrainingSettings, content["training"], f"{where}, training"),
+        data=from_dict(IntendedData, content.get("data", {}), f"{where}, data"),
     )
 
 
 def preset_to_dict(preset: Preset) -> dict[str, Any]:
     """Return a preset as plain JSON values."""
-    return {"method": to_dict(preset.method), "training": to_dict(preset.training)}
-
-
-def list_presets(method: str) -> list[str]:
-    """Return the names of the presets that ship for a method."""
-    folder = resources.files("CrossModalSegLib") / "presets" / method
-    if not folder.is_dir():
-        return []
-    return sorted(
-        entry.name.removesuffix(".toml")
-        for entry in folder.iterdir()
-        if entry.name.endswith(".toml")
-    )
-
-
-def _preset_content(method: str, name: str) -> dict[str, Any]:
-    if name.endswith(".toml"):
-        return read_toml(Path(name))
-    if name not in list_presets(method):
-        raise UnknownNameError(f"preset of {method}", name, [*list_presets(method), "FILE.toml"])
-    file = resources.files("CrossModalSegLib") / "presets" / method / f"{name}.toml"
-    return tomllib.loads(file.read_text(encoding="utf-8"))
+    content: dict[str, Any] = to_dict(preset)
+    return content
 
 
 def _apply_override(content: dict[str, Any], override: str) -> None:

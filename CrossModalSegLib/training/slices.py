@@ -47,12 +47,11 @@ def fixed_slices(source: Cohort, target: Cohort | None) -> ValidationSlices:
         target: Its label files are not opened; None for methods that do not use the target.
     """
     source_cases = _validation_cases(source)
-    x_s = _slices(source_cases, source.images)
+    x_s = _slices(source_cases, source.channels).float()
     y_s = _slices(source_cases, source.labels).long()
     x_t = None
     if target is not None:
-        x_t = _slices(_validation_cases(target), target.images)[:, None].float()
-    x_s = x_s[:, None].float()
+        x_t = _slices(_validation_cases(target), target.channels).float()
     shown_t = x_s if x_t is None else x_t
     return ValidationSlices(x_s=x_s, y_s=y_s, x_t=x_t, shown=(_spread(x_s), _spread(shown_t)))
 
@@ -65,7 +64,7 @@ def _validation_cases(cohort: Cohort) -> list[CohortCase]:
 
 
 def _slices(cases: list[CohortCase], read: Read) -> Tensor:
-    """Return slices from the middle four fifths of each case, shape (slices, height, width)."""
+    """Return slices from the middle four fifths of each case, (slices, ..., height, width)."""
     chosen: list[NDArray[np.generic]] = []
     for case in cases:
         array = read(case)

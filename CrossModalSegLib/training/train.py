@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from CrossModalSegLib import __version__
+from CrossModalSegLib.bundle.schema import without_files
 from CrossModalSegLib.core.config import to_dict
 from CrossModalSegLib.core.errors import Cancelled, CrossModalSegError, MismatchError, RunError
 from CrossModalSegLib.core.events import Reporter
@@ -20,9 +21,11 @@ from CrossModalSegLib.data.cohort import (
     Cohort,
     require_disjoint_subjects,
     require_labelled,
+    require_same_channels,
 )
 from CrossModalSegLib.methods import build_method, method_class
 from CrossModalSegLib.training.engine import Engine
+from CrossModalSegLib.training.preset_files import resolve_preset
 from CrossModalSegLib.training.publish import publish_bundle
 from CrossModalSegLib.training.run_folder import (
     Journal,
@@ -31,7 +34,12 @@ from CrossModalSegLib.training.run_folder import (
     open_or_create,
 )
 from CrossModalSegLib.training.session import RunInputs, TrainingSession
-from CrossModalSegLib.training.settings import load_preset, preset_from_dict, preset_to_dict
+from CrossModalSegLib.training.settings import (
+    Preset,
+    load_preset,
+    preset_from_dict,
+    preset_to_dict,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,16 +66,26 @@ def train(request: RunRequest, reporter: Reporter) -> Path:
     Raises:
         CohortError: The source has no labels, or a cohort is damaged.
         LeakageError: Source and target share subjects.
+        MismatchError: Their tasks or their numbers of images differ, or the method works on single
+            images and cases have several.
+        InputFileError: A file of initial weights cannot be used.
         OutputExistsError: The run folder exists already.
         Cancelled: The user asked to stop; `resume` goes on from there.
     """
     source, target, task = _open_cohorts(request)
-    preset = load_preset(request.method, request.preset, task, request.overrides)
+    preset = load_preset(
+        request.method,
+        request.preset,
+        task,
+        request.overrides,
+        num_channels=source.num_channels,
+    )
+    _require_usable_weights(request.method, preset)
     folder = open_or_create(
         request.run,
         {
             "method": request.method,
-            "preset": request.preset,
+            "preset": resolve_preset(request.method, request.preset, task),
             "overrides": list(request.overrides),
             "task": task_to_dict(task),
             "settings": preset_to_dict(preset),
@@ -130,7 +148,7 @@ def _ends_told(journal: Journal, job: str) -> Iterator[None]:
 def _train_session(
     folder: RunFolder, config: dict[str, Any], reporter: Reporter, *, device: str, is_resumed: bool
 ) -> TrainingSession:
-    session = _open_session(folder, config, reporter, device)
+    session = _open_session(folder, config, reporter, device, is_resumed=is_resumed)
     if is_resumed:
         session.resume()
     session.run()
@@ -138,7 +156,12 @@ def _train_session(
 
 
 def _open_session(
-    folder: RunFolder, config: dict[str, Any], reporter: Reporter, device: str
+    folder: RunFolder,
+    config: dict[str, Any],
+    reporter: Reporter,
+    device: str,
+    *,
+    is_resumed: bool,
 ) -> TrainingSession:
     source = _reopen_cohort(config["cohorts"]["source"])
     described = config["cohorts"]["target"]
@@ -146,7 +169,12 @@ def _open_session(
     seed = int(config["seed"])
     torch.manual_seed(seed)
     preset = preset_from_dict(config["method"], config["settings"], str(folder.config_file))
-    method = build_method(config["method"], to_dict(preset.method))
+    settings = to_dict(preset.method)
+    if is_resumed:  # the checkpoint has all weights: files to start from may be gone
+        settings = without_files(settings)
+    else:
+        _warn_of_other_slices(preset, source, reporter)
+    method = build_method(config["method"], settings)
     engine = Engine(method, preset.training, device)
     task = task_from_dict(config["task"], str(folder.config_file))
     inputs = RunInputs(task=task, source=source, target=target, seed=seed)
@@ -170,8 +198,33 @@ def _open_cohorts(request: RunRequest) -> tuple[Cohort, Cohort, Task]:
             f"{target.task.name!r}.",
             hint="Prepare both for the same task.",
         )
+    require_same_channels(source, target)
     require_disjoint_subjects(source, target)
     return source, target, source.task
+
+
+def _require_usable_weights(method: str, preset: Preset) -> None:
+    """Refuse files of initial weights that do not fit before a run's folder is made.
+
+    Raises:
+        InputFileError: A file cannot be read, or lacks weights of the network.
+    """
+    settings = to_dict(preset.method)
+    if settings != without_files(settings):
+        build_method(method, settings)
+
+
+def _warn_of_other_slices(preset: Preset, cohort: Cohort, reporter: Reporter) -> None:
+    """Tell if slices have not the size that the preset was made for."""
+    intended, matrix = preset.data.matrix, cohort.preprocessing.matrix
+    if intended is not None and tuple(matrix) != intended:
+        rows, columns = intended
+        reporter.warning(
+            "slice_size",
+            f"The slices have {matrix[0]}x{matrix[1]} pixels; the preset was made for "
+            f"{rows}x{columns}.",
+            f"Prepare the cohorts with --matrix {rows} {columns} to train as the preset intends.",
+        )
 
 
 def _describe_cohort(cohort: Cohort) -> dict[str, Any]:

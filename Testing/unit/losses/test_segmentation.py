@@ -7,11 +7,13 @@ from typing import get_args
 import numpy as np
 import pytest
 import torch
-from monai.losses.dice import DiceLoss
+from monai.losses.dice import DiceLoss, GeneralizedDiceLoss
 
 from CrossModalSegLib.losses.segmentation import (
     ClassWeights,
     cross_entropy_dice,
+    cross_entropy_generalised_dice,
+    generalised_dice,
     soft_dice,
     weighted_cross_entropy,
     weights_of_classes,
@@ -167,3 +169,67 @@ def test_losses_are_float32_whatever_the_logits_are(kind: ClassWeights) -> None:
     torch.testing.assert_close(
         mixed, cross_entropy_dice(coarse.float(), labels, class_weights=kind)
     )
+
+
+def slow_generalised_dice(logits: torch.Tensor, labels: torch.Tensor) -> float:
+    """Go through classes and pixels one by one; weights 1 / n, the rarest's for absent classes."""
+    probabilities = slow_probabilities(logits)
+    counts = [int((labels == label).sum()) for label in range(CLASSES)]
+    rarest = min(count for count in counts if count)
+    numerator = denominator = 0.0
+    for label, count in enumerate(counts):
+        weight = 1 / (count or rarest)
+        for image, row, column in np.ndindex(*labels.shape):
+            p, y = probabilities[image, label, row, column], labels[image, row, column] == label
+            numerator += 2 * weight * p * float(y)
+            denominator += weight * (p + float(y))
+    return numerator / denominator
+
+
+def test_an_undecided_prediction_has_the_generalised_dice_of_the_hand() -> None:
+    logits, labels = torch.zeros(1, 2, 1, 4), torch.tensor([[[0, 0, 0, 1]]])
+    # Weights 1/3 and 1; overlaps 3/2 and 1/2; sizes 2 + 3 and 2 + 1.
+    expected = 2 * (1.5 / 3 + 0.5) / (5 / 3 + 3)
+    assert generalised_dice(logits, labels).item() == pytest.approx(expected)
+    loss = cross_entropy_generalised_dice(logits, labels)
+    assert loss.item() == pytest.approx(np.log(2) + 1 - expected)
+
+
+@pytest.mark.parametrize("absent", [(), (1,), (0, 2)])
+def test_generalised_dice_is_that_of_the_slow_implementation_and_of_monai(
+    absent: tuple[int, ...],
+) -> None:
+    logits, labels = logits_and_labels()
+    present = next(label for label in range(CLASSES) if label not in absent)
+    for label in absent:
+        labels[labels == label] = present
+    found = generalised_dice(logits, labels)
+    assert found.item() == pytest.approx(slow_generalised_dice(logits, labels), rel=1e-5)
+    theirs = GeneralizedDiceLoss(
+        to_onehot_y=True, softmax=True, w_type="simple", smooth_nr=0, smooth_dr=0, batch=True
+    )
+    torch.testing.assert_close(1 - found, theirs(logits, labels[:, None]))
+
+
+def test_a_perfect_prediction_has_no_generalised_dice_loss() -> None:
+    _, labels = logits_and_labels()
+    assert cross_entropy_generalised_dice(certain(labels), labels).item() == pytest.approx(0)
+
+
+def test_generalised_dice_of_labels_without_foreground_is_finite() -> None:
+    logits, labels = logits_and_labels()
+    logits.requires_grad_()
+    loss = cross_entropy_generalised_dice(logits, torch.zeros_like(labels))
+    (slope,) = torch.autograd.grad(loss, logits)
+    assert torch.isfinite(loss)
+    assert torch.isfinite(slope).all()
+    assert slope.abs().max() > 0
+
+
+def test_generalised_dice_is_float32_whatever_the_logits_are() -> None:
+    logits, labels = logits_and_labels()
+    coarse = logits.bfloat16()
+    with torch.autocast("cpu", torch.bfloat16):
+        mixed = cross_entropy_generalised_dice(coarse, labels)
+    assert mixed.dtype == torch.float32
+    torch.testing.assert_close(mixed, cross_entropy_generalised_dice(coarse.float(), labels))

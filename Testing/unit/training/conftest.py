@@ -43,7 +43,17 @@ def cohorts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     }
 
 
-def _cohort(folder: Path, modality: str, seed: int, labels: str) -> Path:
+@pytest.fixture(scope="session")
+def padded_cohorts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Prepare the same with 24x24 slices: smaller ones are too small for the critics of GLUA."""
+    folder = tmp_path_factory.mktemp("padded cohorts")
+    return {
+        "source": _cohort(folder, "ct", seed=1, labels="required", size=24),
+        "target": _cohort(folder, "mr_bssfp", seed=2, labels="ignored", size=24),
+    }
+
+
+def _cohort(folder: Path, modality: str, seed: int, labels: str, size: int = 16) -> Path:
     root = folder / f"raw {modality}"
     generator = np.random.default_rng(seed)
     for case in range(4):
@@ -61,7 +71,7 @@ def _cohort(folder: Path, modality: str, seed: int, labels: str) -> Path:
     settings = CohortSettings(
         task=task,
         modality=kind,
-        preprocessing=default_preprocessing(task, kind, matrix=(16, 16)),
+        preprocessing=default_preprocessing(task, kind, matrix=(size, size)),
         dataset="folder",
         labels=labels,  # type: ignore[arg-type]
     )

@@ -107,3 +107,22 @@ def test_stages_follow_one_another_and_end() -> None:
         names.append(engine.stage.name)
     assert names == ["warm_up", "adapt", "adapt", "adapt"]
     assert engine.step_count == 4
+
+
+def test_a_stage_that_only_translates_moves_nothing_that_is_deployed(batch: UnpairedBatch) -> None:
+    torch.manual_seed(0)
+    settings = {
+        **TINY,
+        "iterations": 1,
+        "translation_iterations": 1,
+        "style_transfer": "cyclegan",
+        "output_adversarial": False,
+        "cyclegan": {"translator": {"name": "unet", "width": 2, "levels": 2}, "critic_width": 2},
+    }
+    engine = Engine(build_method("glua", settings), TrainingSettings(precision="32-true"), "cpu")
+    assert [stage.name for stage in engine.stages] == ["translate", "adapt"]
+    assert not engine.trains_deployed
+    engine.run_iteration(batch)
+    assert not engine.trains_deployed
+    engine.run_iteration(batch)
+    assert engine.trains_deployed

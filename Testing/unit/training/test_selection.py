@@ -77,3 +77,11 @@ def test_the_size_of_the_batch_changes_nothing() -> None:
         for size in (1, 2, 5, 100)
     }
     assert len(totals) == 1
+
+
+def test_source_slices_are_shown_to_the_model_in_the_style_that_it_learns() -> None:
+    inverted = slices(None)
+    score = label_free_score(
+        Thresholds(0.6), inverted, contextlib.nullcontext, batch_size=1, view=torch.neg
+    )
+    assert score.source_dice == pytest.approx(2 * 1 / (4 + 4))  # 1 of 4 found, 3 too many

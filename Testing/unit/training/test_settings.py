@@ -66,6 +66,18 @@ def test_an_override_that_makes_no_sense_is_refused(override: str, message: str)
         load_preset("dsan", "quick", CARDIAC, [override])
 
 
+def test_a_preset_may_say_for_which_slices_it_is(tmp_path: Path) -> None:
+    file = tmp_path / "mine.toml"
+    file.write_text("[data]\nmatrix = [96, 80]\n", encoding="utf-8")
+    preset = load_preset("source_only", str(file), CARDIAC)
+    assert preset.data.matrix == (96, 80)
+    assert preset_from_dict("source_only", preset_to_dict(preset), "config.json") == preset
+    older = {name: preset_to_dict(preset)[name] for name in ("method", "training")}
+    assert preset_from_dict("source_only", older, "config.json").data.matrix is None
+    with pytest.raises(ConfigError, match="has 1 entries, expected 2"):
+        load_preset("source_only", str(file), CARDIAC, ["data.matrix=[96]"])
+
+
 def test_an_unknown_preset_comes_with_a_suggestion() -> None:
     with pytest.raises(UnknownNameError, match="Did you mean 'quick'"):
         load_preset("dsan", "quik", CARDIAC)
