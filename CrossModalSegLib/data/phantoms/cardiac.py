@@ -6,7 +6,7 @@ patient space, so the same seed on another grid is the same person scanned other
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -35,7 +35,7 @@ from CrossModalSegLib.data.phantoms.cardiac_thorax import (
     mediastinum,
     skeleton,
 )
-from CrossModalSegLib.data.phantoms.drawing import between, draw, jitter
+from CrossModalSegLib.data.phantoms.drawing import Interval, between, draw, jitter
 from CrossModalSegLib.data.phantoms.grid import PhantomGrid
 from CrossModalSegLib.data.phantoms.painting import Paint, Palette, Structure, paint
 
@@ -43,6 +43,9 @@ CARDIAC_PHANTOM_VERSION = 1
 """Raise it with any change of a drawn number or its order: scores of versions do not compare."""
 
 CardiacModality = Literal["ct", "mr_bssfp"]
+
+FAT_STREAM = 1_000
+"""Number of the random stream of `fat_to_blood`; those of the modalities are smaller."""
 
 WARP_LENGTH_MM = 20.0
 """Over which the smooth random displacement of the anatomy varies."""
@@ -102,7 +105,11 @@ class PhantomSubject:
 
 
 def make_cardiac_subject(
-    modality: CardiacModality, seed: int, *, grid: PhantomGrid | None = None
+    modality: CardiacModality,
+    seed: int,
+    *,
+    grid: PhantomGrid | None = None,
+    fat_to_blood: Interval | None = None,
 ) -> PhantomSubject:
     """Make one subject.
 
@@ -111,9 +118,11 @@ def make_cardiac_subject(
         seed: Not negative. CT and MR subjects of one seed are different people.
         grid: What to acquire; by default CT is axial with 3 mm voxels and MR coronal and slightly
             oblique with 5 mm slices, both differing a little between subjects.
+        fat_to_blood: Of MR, the range of fat's signal relative to blood; None: the usual one. All
+            else about the subject stays as it is.
 
     Raises:
-        ConfigError: The seed is negative.
+        ConfigError: The seed is negative, or the range is none or not of MR.
         UnknownNameError: There is no such modality.
     """
     known = get_args(CardiacModality)
@@ -121,6 +130,8 @@ def make_cardiac_subject(
         raise UnknownNameError("cardiac phantom modality", modality, known)
     if seed < 0:
         raise ConfigError(f"The phantom's seed is {seed}, expected a whole number of at least 0.")
+    if fat_to_blood is not None:
+        _check_fat(modality, fat_to_blood)
     streams = np.random.SeedSequence([seed, known.index(modality)]).spawn(3)
     anatomy_rng, scan_rng, noise_rng = (np.random.default_rng(stream) for stream in streams)
     person = draw_person(anatomy_rng)
@@ -133,12 +144,29 @@ def make_cardiac_subject(
         palette = appearance.ct_palette(scan, scan_rng)
     else:
         scan = draw(MrScan, scan_rng)
+        if fat_to_blood is not None:
+            scan = replace(scan, fat_to_blood=_draw_fat(seed, fat_to_blood))
         palette = appearance.mr_palette(scan, scan_rng)
     painted = paint_person(person, palette, grid, affine)
     image = _acquire(painted, person, scan, grid, affine, noise_rng)
     labels = painted.label_shares.argmax(axis=0).astype(np.uint8).reshape(image.shape)
     facts = _facts(modality, seed, person, view, scan, palette)
     return PhantomSubject(Volume(image, affine), Volume(labels, affine), facts)
+
+
+def _check_fat(modality: CardiacModality, fat_to_blood: Interval) -> None:
+    low, high = fat_to_blood
+    if modality != "mr_bssfp" or not 0 < low <= high < np.inf:
+        raise ConfigError(
+            f"fat_to_blood is {fat_to_blood} for {modality}, expected two rising numbers above 0, "
+            "for mr_bssfp."
+        )
+
+
+def _draw_fat(seed: int, fat_to_blood: Interval) -> float:
+    """Draw from a stream of its own, so that nothing else changes."""
+    rng = np.random.default_rng(np.random.SeedSequence([seed, FAT_STREAM]))
+    return float(rng.uniform(*fat_to_blood))
 
 
 def draw_person(rng: np.random.Generator) -> Person:

@@ -65,7 +65,7 @@ class PhantomGrid:
     def affine_ras(self, subject_ras_mm: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the 4x4 matrix from voxel index (i, j, k) to RAS mm."""
         directions = np.array([DIRECTIONS_RAS[code] for code in self.orientation]).T
-        scaled = _rotation(self.tilt_degrees) @ directions * np.asarray(self.spacing_mm)
+        scaled = rotation(self.tilt_degrees) @ directions * np.asarray(self.spacing_mm)
         centre = subject_ras_mm if self.centre_ras_mm is None else np.asarray(self.centre_ras_mm)
         affine = np.eye(4)
         affine[:3, :3] = scaled
@@ -96,7 +96,7 @@ class PhantomGrid:
         The points of a run of m voxels are (3, samples * m) RAS mm, the voxel varying fastest.
         """
         count = int(np.prod(self.shape_kji))
-        offsets = _sample_offsets(self.samples_ijk)
+        offsets = sample_offsets(self.samples_ijk)
         step = max(1, POINTS_PER_CHUNK // offsets.shape[1])
         for start in range(0, count, step):
             run = np.arange(start, min(start + step, count))
@@ -117,13 +117,14 @@ def _axis(code: str) -> int:
     return "RLAPSI".find(code) // 2
 
 
-def _sample_offsets(samples_ijk: tuple[int, int, int]) -> NDArray[np.float64]:
+def sample_offsets(samples_ijk: tuple[int, int, int]) -> NDArray[np.float64]:
     """Return (3, samples) offsets in voxels, evenly spread and centred."""
     axes = [(np.arange(n) + 0.5) / n - 0.5 for n in samples_ijk]
     return np.stack(np.meshgrid(*axes, indexing="ij")).reshape(3, -1)
 
 
-def _rotation(degrees: tuple[float, float, float]) -> NDArray[np.float64]:
+def rotation(degrees: tuple[float, float, float]) -> NDArray[np.float64]:
+    """Return the 3x3 matrix that turns about the R, A and S axes, in this order."""
     matrix = np.eye(3)
     for axis, angle in enumerate(np.deg2rad(degrees)):
         first, second = (axis + 1) % 3, (axis + 2) % 3

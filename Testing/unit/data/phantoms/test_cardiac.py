@@ -273,3 +273,40 @@ def test_unknown_modality_and_negative_seed_are_refused() -> None:
         make_cardiac_subject("mr_bsfp", 0)  # type: ignore[arg-type]
     with pytest.raises(ConfigError, match="seed"):
         make_cardiac_subject("ct", -1)
+
+
+def test_brighter_fat_changes_nothing_but_the_fat() -> None:
+    usual, bright = (
+        _subject("mr_bssfp", 0),
+        make_cardiac_subject("mr_bssfp", 0, fat_to_blood=(1.15, 1.5)),
+    )
+    assert (usual.labels.array_kji == bright.labels.array_kji).all()
+    assert (usual.image.affine_ras == bright.image.affine_ras).all()
+    scans = usual.facts["scan"], bright.facts["scan"]
+    assert {name for name in scans[0] if scans[0][name] != scans[1][name]} == {"fat_to_blood"}
+    assert 1.15 <= scans[1]["fat_to_blood"] <= 1.5
+    tissues = usual.facts["tissues"], bright.facts["tissues"]
+    changed = {name for name in tissues[0] if tissues[0][name] != tissues[1][name]}
+    assert changed == {"fat", "mediastinal_fat", "epicardial_fat"}
+
+
+@pytest.mark.parametrize("seed", MEASURED_SEEDS)
+def test_fat_is_as_much_brighter_as_was_drawn(seed: int) -> None:
+    usual, tissue = _tissue("mr_bssfp", seed)
+    subject = make_cardiac_subject("mr_bssfp", seed, grid=AXIAL, fat_to_blood=(1.15, 1.5))
+    drawn = subject.facts["scan"]["fat_to_blood"]
+    before = _subject("mr_bssfp", seed).facts["scan"]["fat_to_blood"]
+    inside = ndimage.binary_erosion(tissue == TISSUE_INDEX[Tissue.FAT])
+    ratio = np.median(subject.image.array_kji[inside] / usual[inside])
+    assert ratio == pytest.approx(drawn / before, rel=0.05)
+
+
+@pytest.mark.parametrize(
+    ("modality", "fat_to_blood"),
+    [("ct", (1.0, 2.0)), ("mr_bssfp", (2.0, 1.0)), ("mr_bssfp", (0.0, 1.0))],
+)
+def test_impossible_fat_is_refused(
+    modality: CardiacModality, fat_to_blood: tuple[float, float]
+) -> None:
+    with pytest.raises(ConfigError, match="fat_to_blood"):
+        make_cardiac_subject(modality, 0, fat_to_blood=fat_to_blood)
