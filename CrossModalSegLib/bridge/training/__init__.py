@@ -1,0 +1,1 @@
+"""Training runs as the Train page needs them: data, requests, processes, progress, results."""
