@@ -10,9 +10,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from CrossModalSegLib.cli.command import JobCommand
+from CrossModalSegLib.cli.overall_progress import OverallProgress
+from CrossModalSegLib.cli.pipeline_steps import (
+    PhantomCohort,
+    prepare_phantoms,
+    train_or_resume,
+)
 from CrossModalSegLib.core.config import read_json, write_json
 from CrossModalSegLib.core.errors import OutputExistsError
-from CrossModalSegLib.core.events import Event, Reporter
+from CrossModalSegLib.core.events import Reporter
 
 if TYPE_CHECKING:
     from CrossModalSegLib.data.phantoms.cardiac import CardiacModality
@@ -97,7 +103,8 @@ class Demo(JobCommand):
             return before + time.monotonic() - began
 
         try:
-            summary = self._run_steps(folder, _Progress(reporter), seconds)
+            progress = OverallProgress(reporter, "demo", EFFORT)
+            summary = self._run_steps(folder, progress, seconds)
             is_finished = True
         finally:
             state = {"finished": is_finished, "seconds": seconds()}
@@ -105,7 +112,7 @@ class Demo(JobCommand):
         reporter.done([folder.path / "report.html", folder.path / "scores.json"], summary)
 
     def _run_steps(
-        self, folder: DemoFolder, progress: _Progress, seconds: Callable[[], float]
+        self, folder: DemoFolder, progress: OverallProgress, seconds: Callable[[], float]
     ) -> dict[str, Any]:
         """Do what is left to do and return the summary."""
         from CrossModalSegLib.cli.demo_report import write_results
@@ -179,52 +186,31 @@ class Demo(JobCommand):
         *,
         labels: Literal["required", "ignored"],
     ) -> None:
-        from CrossModalSegLib.core.modalities import MODALITIES
-        from CrossModalSegLib.core.tasks import TASKS
-        from CrossModalSegLib.data.adapters import discover
-        from CrossModalSegLib.data.cohort_writer import CohortSettings, prepare_cohort
-        from CrossModalSegLib.data.preprocessing import default_preprocessing
-        from CrossModalSegLib.data.splits import SplitRule
-
-        if folder.cohort(name).exists():
-            return
-        task, kind = TASKS[TASK], MODALITIES[modality]
-        found = discover("folder", folder.data(data), modality)
-        settings = CohortSettings(
-            task=task,
-            modality=kind,
-            preprocessing=default_preprocessing(task, kind, matrix=MATRIX, spacing_mm=SPACING_MM),
-            dataset=found.dataset,
+        wanted = PhantomCohort(
+            data=folder.data(data),
+            task=TASK,
+            modality=modality,
             labels=labels,
-            split=SplitRule(fractions=(0.9, 0.1, 0.0), seed=self.seed),
+            matrix=MATRIX,
+            spacing_mm=SPACING_MM,
+            seed=self.seed,
         )
-        prepare_cohort(found.cases, settings, folder.cohort(name), reporter=reporter)
+        prepare_phantoms(wanted, folder.cohort(name), reporter)
 
     def _train(self, folder: DemoFolder, method: str, reporter: Reporter) -> None:
-        from CrossModalSegLib.training.run_folder import RunFolder
-        from CrossModalSegLib.training.train import RunRequest, resume, train
+        from CrossModalSegLib.training.train import RunRequest
 
-        run = RunFolder(folder.run(method))
-        if run.bundle.is_dir():
-            return
-        if run.last_checkpoint.is_file():
-            resume(run.path, reporter, device=self.device)
-            return
-        if run.path.exists():  # stopped before its first checkpoint
-            shutil.rmtree(run.path)
         is_supervised = method == "supervised"
-        train(
-            RunRequest(
-                method=method,
-                preset=PRESET,
-                source=folder.cohort("mr_labelled" if is_supervised else "ct"),
-                target=None if is_supervised else folder.cohort("mr"),
-                run=run.path,
-                device=self.device,
-                seed=self.seed,
-            ),
-            reporter,
+        request = RunRequest(
+            method=method,
+            preset=PRESET,
+            source=folder.cohort("mr_labelled" if is_supervised else "ct"),
+            target=None if is_supervised else folder.cohort("mr"),
+            run=folder.run(method),
+            device=self.device,
+            seed=self.seed,
         )
+        train_or_resume(request, reporter)
 
     def _segment(self, folder: DemoFolder, method: str, reporter: Reporter) -> None:
         """Segment the unseen subjects, once as NIfTI and once as Slicer's segmentation files."""
@@ -268,37 +254,3 @@ class Demo(JobCommand):
             "Duration": f"{seconds / 60:.1f} minutes",
         }
 
-
-class _Progress:
-    """One bar for the whole demo, fed by its steps and by the trainings' own progress."""
-
-    def __init__(self, reporter: Reporter) -> None:
-        self.reporter = reporter
-        self.steps = Reporter(job=reporter.job, sinks=[self._relay], cancel=reporter.cancel)
-        """For the steps: the whole is not done when one of its trainings is."""
-        self._step = ""
-        self._done_percent = 0.0
-        self._share_percent = 0.0
-        reporter.stage("demo", 100)
-
-    def begin(self, step: str) -> None:
-        """Enter a step; the one before is done."""
-        self._step = step
-        self._done_percent += self._share_percent
-        self._share_percent = EFFORT[step]
-        self._show(self._done_percent)
-
-    def finish(self) -> None:
-        """Everything is done."""
-        self._show(100)
-
-    def _relay(self, event: Event) -> None:
-        if event["event"] == "done":
-            return
-        is_training = event.get("stage") == "train"
-        self.reporter.relay({**event, "stage": f"train {self._step}"} if is_training else event)
-        if is_training and event["event"] == "progress" and event["total"]:
-            self._show(self._done_percent + self._share_percent * event["done"] / event["total"])
-
-    def _show(self, percent: float) -> None:
-        self.reporter.progress("demo", round(percent), 100)

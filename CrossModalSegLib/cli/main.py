@@ -14,6 +14,7 @@ from typing import Annotated, Any, Union, cast
 import tyro
 
 from CrossModalSegLib import __version__
+from CrossModalSegLib.cli.benchmark import Benchmark
 from CrossModalSegLib.cli.command import (
     PROGRAM,
     Command,
@@ -27,6 +28,7 @@ from CrossModalSegLib.cli.displays import display_for
 from CrossModalSegLib.cli.doctor import Doctor
 from CrossModalSegLib.cli.evaluate import Evaluate
 from CrossModalSegLib.cli.inspect import Inspect
+from CrossModalSegLib.cli.methods import Methods
 from CrossModalSegLib.cli.models import (
     DeleteModel,
     ExportModel,
@@ -137,10 +139,12 @@ class _Group:
 
 COMMANDS: dict[str, type[Command] | _Group] = {
     "demo": Demo,
+    "benchmark": Benchmark,
     "doctor": Doctor,
     "phantom": Phantom,
     "prepare": Prepare,
     "inspect": Inspect,
+    "methods": Methods,
     "train": Train,
     "segment": Segment,
     "evaluate": Evaluate,

@@ -8,7 +8,7 @@ import numpy as np
 
 from CrossModalSegLib.core.errors import UnknownNameError
 from CrossModalSegLib.evaluation.comparison import Direction
-from CrossModalSegLib.evaluation.score_table import AUGMENTED, LOWER_BOUND, UPPER_BOUND
+from CrossModalSegLib.evaluation.score_table import AUGMENTED, BOUNDS
 from CrossModalSegLib.evaluation.significance import AVERAGE, case_values
 
 
@@ -40,7 +40,7 @@ def choose_cases(direction: Direction, focus: str = "") -> tuple[ChosenCase, ...
     """
     if focus and focus not in direction.methods:
         raise UnknownNameError("method", focus, direction.methods)
-    bounds = (LOWER_BOUND, AUGMENTED, UPPER_BOUND)
+    bounds = (*BOUNDS, AUGMENTED)
     competing = [name for name in direction.methods if name not in bounds]
     methods = [focus] if focus else competing or list(direction.methods)
     by_method = [case_values(direction, name, "dice", AVERAGE) for name in methods]

@@ -28,6 +28,7 @@ class CaseSources:
         references: Folder of reference label maps.
         predictions: Folder of each method's label maps; methods without one are not drawn.
         images: Folder of images, `<case>.nii.gz` or `<case>/image.nii.gz`; None: no background.
+        image_stem: Name of the image in the folder of a case, where it is another.
         focus: Method by which cases are chosen; "": by all adapted ones.
     """
 
@@ -35,6 +36,7 @@ class CaseSources:
     references: Path
     predictions: Mapping[str, Path]
     images: Path | None = None
+    image_stem: str = "image"
     focus: str = ""
 
 
@@ -80,7 +82,7 @@ def _read_case(case: str, direction: Direction, sources: CaseSources) -> CaseVol
     )
     image = None
     if sources.images is not None:
-        found = find_label_maps(sources.images, "image")
+        found = find_label_maps(sources.images, sources.image_stem)
         image = read_image(_required(found, case, sources.images))
     predictions = {}
     for method in direction.methods:

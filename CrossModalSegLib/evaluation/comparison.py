@@ -35,6 +35,9 @@ from CrossModalSegLib.evaluation.tables import (
 Labels = Mapping[str, str]
 """Names of methods for people, by identifier."""
 
+UNDEFINED = "-"
+"""Where a metric has no value; also where a method was not run, as GLUA prints it."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class ScoreFile:
@@ -56,10 +59,12 @@ class Direction:
     Attributes:
         name: For headings; may be empty if there is but one.
         runs: The records of each file.
+        expected_regions: Columns of tables where nothing was scored.
     """
 
     name: str
     runs: tuple[tuple[ScoreRecord, ...], ...]
+    expected_regions: tuple[str, ...] = ()
 
     @cached_property
     def records(self) -> tuple[ScoreRecord, ...]:
@@ -74,7 +79,8 @@ class Direction:
     @property
     def regions(self) -> tuple[str, ...]:
         """Regions in the order of the scores."""
-        return tuple(dict.fromkeys(record.region for record in self.records))
+        found = tuple(dict.fromkeys(record.region for record in self.records))
+        return found or self.expected_regions
 
     @property
     def cases(self) -> tuple[str, ...]:
@@ -92,6 +98,8 @@ class Comparison:
         policy: How empty masks were scored, in all files.
         labels: Names of methods for people.
         files: Where the scores come from.
+        listed: Methods that tables list even where they were not run, in order.
+        absent: What stands there in the papers' layouts.
     """
 
     directions: tuple[Direction, ...]
@@ -99,12 +107,15 @@ class Comparison:
     policy: EmptyPolicy
     labels: Labels = field(default_factory=dict)
     files: tuple[ScoreFile, ...] = ()
+    listed: tuple[str, ...] = ()
+    absent: str = UNDEFINED
     _tables: dict[tuple[str, str], ScoreTable] = field(default_factory=dict, init=False, repr=False)
 
     @property
     def methods(self) -> tuple[str, ...]:
-        """Methods of all directions."""
-        return method_order([record for d in self.directions for record in d.records])
+        """Methods of all directions, and those that are to be listed."""
+        found = method_order([record for d in self.directions for record in d.records])
+        return _with_listed(found, self.listed)
 
     @cached_property
     def metrics(self) -> tuple[str, ...]:
@@ -115,20 +126,28 @@ class Comparison:
         """Return the name of a method for people."""
         return self.labels.get(method, method)
 
+    def rows_of(self, direction: Direction) -> tuple[str, ...]:
+        """Return the methods that the direction's tables list."""
+        return _with_listed(direction.methods, self.listed)
+
     def table(self, direction: Direction, metric: str) -> ScoreTable:
-        """Return the table of one direction and metric; the methods that it lacks stay out.
+        """Return the table of one direction and metric.
 
         Raises:
             UnknownNameError: No such metric.
         """
         key = direction.name, metric
         if key not in self._tables:
-            self._tables[key] = (
-                build_table(direction.records, metric, self.policy, labels=self.labels)
-                if self.across == "patients"
-                else run_table(direction, metric, self.policy, self.labels)
-            )
+            self._tables[key] = self._build_table(direction, metric)
         return self._tables[key]
+
+    def _build_table(self, direction: Direction, metric: str) -> ScoreTable:
+        rows = self.rows_of(direction)
+        if direction.runs and self.across == "patients":
+            return build_table(
+                direction.records, metric, self.policy, methods=rows, labels=self.labels
+            )
+        return run_table(direction, metric, self.policy, labels=self.labels, methods=rows)
 
 
 def read_comparison(
@@ -171,18 +190,31 @@ def read_comparison(
 
 
 def run_table(
-    direction: Direction, metric: str, policy: EmptyPolicy, labels: Labels | None = None
+    direction: Direction,
+    metric: str,
+    policy: EmptyPolicy,
+    *,
+    labels: Labels | None = None,
+    methods: Sequence[str] | None = None,
 ) -> ScoreTable:
     """Summarise one metric across repeated runs: each run is the mean over its cases.
 
     A run in which a region has no defined value is left out of that region's mean and counted.
+
+    Args:
+        direction: The scores.
+        metric: Name in `ALL_METRICS`.
+        policy: The policy for empty masks under which the records were made.
+        labels: Names for people.
+        methods: Rows in order; one without records is shown as not run. Default: all that have.
     """
     gaps = gaps_closed(direction.records)
     rows = []
-    for method in direction.methods:
+    for method in direction.methods if methods is None else methods:
         runs = [[r for r in run if r.method == method] for run in direction.runs]
         runs = [run for run in runs if run]
-        cells = {region: _run_cell(runs, metric, region) for region in direction.regions}
+        regions = direction.regions if runs else ()
+        cells = {region: _run_cell(runs, metric, region) for region in regions}
         own = [record for run in runs for record in run]
         label = (labels or {}).get(method, method)
         rows.append(summary_row(method, label, cells, own, gaps.get(method), runs=len(runs)))
@@ -194,6 +226,11 @@ def run_table(
         policy=policy,
         across="runs",
     )
+
+
+def _with_listed(found: Sequence[str], listed: Sequence[str]) -> tuple[str, ...]:
+    """Return the listed methods in their order, and after them those that are not listed."""
+    return (*listed, *(name for name in found if name not in listed))
 
 
 def _run_cell(runs: Sequence[Sequence[ScoreRecord]], metric: str, region: str) -> Cell:

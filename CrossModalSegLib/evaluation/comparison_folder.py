@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,13 +20,7 @@ from CrossModalSegLib.evaluation.comparison_provenance import merged_provenance
 from CrossModalSegLib.evaluation.comparison_report import ReportParts, report_of, shown_metrics
 from CrossModalSegLib.evaluation.figure_style import png_bytes
 from CrossModalSegLib.evaluation.figures import box_plots, mean_dice_bars, violin_plots
-from CrossModalSegLib.evaluation.grids import (
-    Grid,
-    grid_csv,
-    grid_json,
-    grid_latex,
-    grid_markdown,
-)
+from CrossModalSegLib.evaluation.grids import write_grid
 from CrossModalSegLib.evaluation.paper_layouts import paper_tables
 from CrossModalSegLib.evaluation.provenance import PROVENANCE_FILE, write_provenance
 from CrossModalSegLib.evaluation.records import write_text
@@ -53,6 +46,7 @@ class ComparisonOptions:
         seed: Of the bootstrap.
         cases: Where images and label maps lie; None: no pictures of cases.
         title: Of the report.
+        metrics: That tests and figures are made of; none: `shown_metrics`.
     """
 
     command: str
@@ -60,6 +54,12 @@ class ComparisonOptions:
     seed: int = 0
     cases: CaseSources | None = None
     title: str = "Comparison of methods"
+    metrics: tuple[str, ...] = ()
+
+    def metrics_of(self, comparison: Comparison) -> tuple[str, ...]:
+        """Return the metrics that tests and figures are made of."""
+        wanted = (name for name in self.metrics if name in comparison.metrics)
+        return tuple(wanted) if self.metrics else shown_metrics(comparison)
 
 
 def write_comparison(
@@ -103,7 +103,7 @@ def _write_tables(
     write_text(place / "scores.csv", _tables_csv(comparison))
     write_json(place / "scores.json", [*_table_values(comparison)])
     gap = gap_grid(comparison)
-    _write_grid(place, gap)
+    write_grid(place, gap)
     parts.grids["gap"] = [gap]
 
 
@@ -157,7 +157,7 @@ def _write_papers(
     place = _subfolder(folder, "papers")
     grids = paper_tables(comparison)
     for grid in grids:
-        _write_grid(place, grid)
+        write_grid(place, grid)
     parts.grids["papers"] = list(grids)
 
 
@@ -166,14 +166,14 @@ def _write_statistics(
 ) -> None:
     place = _subfolder(folder, "statistics")
     everything: dict[str, object] = {}
-    for metric in shown_metrics(comparison):
+    for metric in options.metrics_of(comparison):
         found = intervals(comparison, metric, options.seed)
         grids = [intervals_grid(comparison, found, metric)]
         tests = paired_tests(comparison, metric, against=options.against, seed=options.seed)
         if tests:
             grids.insert(0, tests_grid(comparison, tests, metric))
         for grid in grids:
-            _write_grid(place, grid)
+            write_grid(place, grid)
         parts.grids.setdefault("statistics", []).extend(grids)
         everything[metric] = {"tests": to_dict(tests), "intervals": to_dict(found)}
     write_json(folder / COMPARISON_FILE, _as_json(comparison, everything))
@@ -193,7 +193,6 @@ def _as_json(comparison: Comparison, statistics: Mapping[str, object]) -> dict[s
 def _write_figures(
     folder: Path, comparison: Comparison, options: ComparisonOptions, parts: ReportParts
 ) -> None:
-    del options
     place = _subfolder(folder, "figures")
     for direction in comparison.directions:
         where = f", {direction.name}" if direction.name else ""
@@ -204,7 +203,7 @@ def _write_figures(
                 f"Mean Dice{where}: bar over all, a dot for each case.",
             )
         }
-        for metric in shown_metrics(comparison):
+        for metric in options.metrics_of(comparison):
             title = ALL_METRICS[metric].title
             for kind, draw in (("box", box_plots), ("violin", violin_plots)):
                 figure = draw(direction.records, metric, comparison.labels)
@@ -242,14 +241,6 @@ def save_figure(figure: Figure, path: Path) -> bytes:
 def slug(text: str) -> str:
     """Return a text as part of a file name."""
     return "".join(c if c.isalnum() or c in "-." else "_" for c in text.lower()).strip("_.")
-
-
-def _write_grid(folder: Path, grid: Grid) -> None:
-    write_text(folder / f"{grid.name}.csv", grid_csv(grid))
-    write_text(folder / f"{grid.name}.md", grid_markdown(grid))
-    write_text(folder / f"{grid.name}.tex", grid_latex(grid))
-    content = json.dumps(grid_json(grid), indent=2, ensure_ascii=False) + "\n"
-    write_text(folder / f"{grid.name}.json", content)
 
 
 def _subfolder(folder: Path, name: str) -> Path:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from CrossModalSegLib.evaluation.comparison import Comparison
+from CrossModalSegLib.evaluation.comparison import UNDEFINED, Comparison
 from CrossModalSegLib.evaluation.grids import Grid, GridRow
-from CrossModalSegLib.evaluation.score_table import ALL_METRICS, LOWER_BOUND, UPPER_BOUND
+from CrossModalSegLib.evaluation.score_table import ALL_METRICS, BOUNDS
 from CrossModalSegLib.evaluation.significance import (
     EXACT_UP_TO,
     LEVEL,
@@ -100,8 +100,9 @@ def gap_grid(comparison: Comparison) -> Grid:
         cells = []
         for gap, mean in zip(gaps, means, strict=True):
             dice = mean.get(method)
-            cells += ["-" if dice is None else f"{dice:.2f}", percent(gap.get(method)) or "-"]
-        is_bound = method in (LOWER_BOUND, UPPER_BOUND)
+            shown = comparison.absent if dice is None else f"{dice:.2f}"
+            cells += [shown, percent(gap.get(method)) or UNDEFINED]
+        is_bound = method in BOUNDS
         rows.append(GridRow(cells=(comparison.label(method), *cells), is_apart=is_bound))
     heads = [head for name in names for head in (f"{name}: Dice (%)", f"{name}: closed")]
     if len(names) == 1:

@@ -49,7 +49,8 @@ def shown_metrics(comparison: Comparison) -> tuple[str, ...]:
 
 
 def _summary(comparison: Comparison) -> str:
-    names = ", ".join(comparison.label(name) for name in comparison.methods)
+    methods = dict.fromkeys(name for d in comparison.directions for name in d.methods)
+    names = ", ".join(comparison.label(name) for name in methods)
     counts = "; ".join(
         f"{len(d.cases)} cases{f' ({d.name})' if d.name else ''}" for d in comparison.directions
     )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -16,12 +17,23 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from CrossModalSegLib.evaluation.tables import AUGMENTED, LOWER_BOUND, UPPER_BOUND
+from CrossModalSegLib.core.config import atomic_write
+from CrossModalSegLib.evaluation.score_table import (
+    AUGMENTED,
+    LOWER_BOUND,
+    MULTIMODAL_BOUND,
+    UPPER_BOUND,
+)
 
 DOTS_PER_INCH = 144
 INK, MUTED, GRID = "#1f2933", "#52606d", "#e4e7eb"
 
-_BOUND_COLOURS = {LOWER_BOUND: "#8c959f", AUGMENTED: "#e69f00", UPPER_BOUND: "#009e73"}
+_BOUND_COLOURS = {
+    LOWER_BOUND: "#8c959f",
+    AUGMENTED: "#e69f00",
+    UPPER_BOUND: "#009e73",
+    MULTIMODAL_BOUND: "#00604a",
+}
 _METHOD_COLOURS = ("#0072b2", "#d55e00", "#cc79a7", "#56b4e9", "#b8a800", "#5e3c99")
 
 Labels = Mapping[str, str]
@@ -42,6 +54,16 @@ def png_bytes(figure: Figure) -> bytes:
     stream = io.BytesIO()
     figure.savefig(stream, format="png", dpi=DOTS_PER_INCH, metadata={"Software": None})
     return stream.getvalue()
+
+
+def write_png(path: Path, figure: Figure) -> None:
+    """Write a figure as PNG; an existing file is replaced.
+
+    Raises:
+        StorageError: The disk is full or not writable.
+    """
+    with atomic_write(path) as temporary:
+        temporary.write_bytes(png_bytes(figure))
 
 
 def new_figure(

@@ -125,7 +125,9 @@ def _distributions(
     return figure
 
 
-def learning_curves(journals: Mapping[str, Path], labels: Labels | None = None) -> Figure:
+def learning_curves(
+    journals: Mapping[str, Path], labels: Labels | None = None, quantities: Sequence[str] = ()
+) -> Figure:
     """Draw every quantity of training journals over the iterations, one panel each.
 
     The label-free score comes first. Where a run was resumed, the later line of a step counts.
@@ -133,12 +135,14 @@ def learning_curves(journals: Mapping[str, Path], labels: Labels | None = None) 
     Args:
         journals: journal.jsonl by method; several methods share the panels of their quantities.
         labels: Names of the methods for people.
+        quantities: Only these, as far as they are there; none: all.
 
     Raises:
-        ConfigError: No journal holds metrics.
+        ConfigError: No journal holds such metrics.
     """
     curves = {method: read_curves(path) for method, path in journals.items()}
-    names = list(dict.fromkeys(name for by_name in curves.values() for name in by_name))
+    found = dict.fromkeys(name for by_name in curves.values() for name in by_name)
+    names = [name for name in found if not quantities or name in quantities]
     if not names:
         raise ConfigError(
             f"No metrics in {', '.join(map(str, journals.values()))}.",

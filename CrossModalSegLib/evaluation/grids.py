@@ -6,8 +6,11 @@ import csv
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+from CrossModalSegLib.core.config import write_json
+from CrossModalSegLib.evaluation.records import write_text
 from CrossModalSegLib.evaluation.table_formats import escape_latex, escape_markdown
 
 
@@ -129,6 +132,18 @@ def grid_latex(grid: Grid) -> str:
         lines.append(rf"{' & '.join(shown)} \\")
     lines += [r"\bottomrule", r"\end{tabular}", r"\end{table}"]
     return "\n".join([*lines, *(f"% {' '.join(note.split())}" for note in grid.notes), ""])
+
+
+def write_grid(folder: Path, grid: Grid) -> None:
+    """Write the grid in all forms, named after it; existing files are replaced.
+
+    Raises:
+        StorageError: The disk is full or not writable.
+    """
+    write_text(folder / f"{grid.name}.csv", grid_csv(grid))
+    write_text(folder / f"{grid.name}.md", grid_markdown(grid))
+    write_text(folder / f"{grid.name}.tex", grid_latex(grid))
+    write_json(folder / f"{grid.name}.json", grid_json(grid))
 
 
 def _latex_heads(group: Sequence[Head]) -> list[str]:

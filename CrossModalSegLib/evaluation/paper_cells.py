@@ -5,17 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from CrossModalSegLib.evaluation.comparison import Comparison, Direction
+from CrossModalSegLib.evaluation.comparison import UNDEFINED, Comparison, Direction
 from CrossModalSegLib.evaluation.grids import GridRow
 from CrossModalSegLib.evaluation.score_table import (
     ALL_METRICS,
-    LOWER_BOUND,
-    UPPER_BOUND,
+    BOUNDS,
     Cell,
 )
-
-ABSENT = "-"
-"""Where a method was not run, as GLUA prints it."""
 
 _CARDIAC = ("AA", "LAC", "LVC", "MYO")
 """The order of the papers."""
@@ -53,8 +49,11 @@ def block_rows(
             cells = cells_of(comparison, block, method)
             means = [cell.mean for cell in cells if cell is not None and cell.mean is not None]
             average = sum(means) / len(means) if len(means) == len(cells) else None
-            shown += [_cell_value(cell, decimals, deviations=deviations) for cell in cells]
-            shown.append(shown_value(average, decimals))
+            shown += [
+                _cell_value(cell, decimals, comparison.absent, deviations=deviations)
+                for cell in cells
+            ]
+            shown.append(shown_value(average, decimals, comparison.absent))
         values[method] = shown
     better = [ALL_METRICS[b[1]].higher_is_better for b in blocks for _ in range(width_of(b))]
     return grid_rows(comparison, values, better)
@@ -64,16 +63,15 @@ def grid_rows(
     comparison: Comparison, values: dict[str, list[ShownValue]], better: Sequence[bool]
 ) -> tuple[GridRow, ...]:
     """Mark the best of each column, and set the bounds apart from the methods that compete."""
-    bounds = (LOWER_BOUND, UPPER_BOUND)
     best: list[float | None] = []
     for column, is_higher_better in enumerate(better):
-        means = [v[column].mean for method, v in values.items() if method not in bounds]
+        means = [v[column].mean for method, v in values.items() if method not in BOUNDS]
         defined = [mean for mean in means if mean is not None]
         choose = max if is_higher_better else min
         best.append(choose(defined) if defined else None)
     rows, before = [], None
     for method, shown in values.items():
-        is_bound = method in bounds
+        is_bound = method in BOUNDS
         bold = frozenset(
             column + 1
             for column, value in enumerate(shown)
@@ -90,7 +88,8 @@ def cells_of(comparison: Comparison, block: Block, method: str) -> list[Cell | N
     """Return a method's cell of each region; None where it was not run."""
     direction, metric = block
     row = next((r for r in comparison.table(direction, metric).rows if r.method == method), None)
-    return [None if row is None else row.cells[region] for region in ordered_regions(direction)]
+    cells = row.cells if row is not None else {}
+    return [cells.get(region) for region in ordered_regions(direction)]
 
 
 def mean_of(
@@ -108,18 +107,20 @@ def mean_of(
     return None if cell is None else cell.mean
 
 
-def _cell_value(cell: Cell | None, decimals: int, *, deviations: bool) -> ShownValue:
+def _cell_value(
+    cell: Cell | None, decimals: int, absent: str, *, deviations: bool
+) -> ShownValue:
     if cell is None or cell.mean is None:
-        return ShownValue(None, ABSENT)
+        return ShownValue(None, absent if cell is None else UNDEFINED)
     text = f"{cell.mean:.{decimals}f}"
     if deviations and cell.deviation is not None:
         text += f"±{cell.deviation:.{decimals}f}"
     return ShownValue(cell.mean, text)
 
 
-def shown_value(mean: float | None, decimals: int) -> ShownValue:
+def shown_value(mean: float | None, decimals: int, absent: str) -> ShownValue:
     """Return a mean as number and text."""
-    return ShownValue(mean, ABSENT if mean is None else f"{mean:.{decimals}f}")
+    return ShownValue(mean, absent if mean is None else f"{mean:.{decimals}f}")
 
 
 def width_of(block: Block) -> int:

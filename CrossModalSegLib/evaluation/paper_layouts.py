@@ -18,10 +18,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from CrossModalSegLib.evaluation.comparison import Comparison, Direction
+from CrossModalSegLib.evaluation.comparison import UNDEFINED, Comparison, Direction
 from CrossModalSegLib.evaluation.grids import Grid, GridRow, Head
 from CrossModalSegLib.evaluation.paper_cells import (
-    ABSENT,
     Block,
     ShownValue,
     block_rows,
@@ -36,6 +35,7 @@ from CrossModalSegLib.evaluation.score_table import (
     ALL_METRICS,
     AUGMENTED,
     LOWER_BOUND,
+    MULTIMODAL_BOUND,
     UPPER_BOUND,
 )
 
@@ -63,20 +63,22 @@ def paper_tables(comparison: Comparison) -> tuple[Grid, ...]:
 def rows_from_source(methods: Sequence[str]) -> tuple[str, ...]:
     """Order A: source-only first, supervised last."""
     first = [name for name in (LOWER_BOUND, AUGMENTED) if name in methods]
-    last = [name for name in (UPPER_BOUND,) if name in methods]
+    last = [name for name in (UPPER_BOUND, MULTIMODAL_BOUND) if name in methods]
     return (*first, *(name for name in methods if name not in (*first, *last)), *last)
 
 
 def rows_from_supervised(methods: Sequence[str]) -> tuple[str, ...]:
     """Order B: supervised first, source-only second."""
-    first = [name for name in (UPPER_BOUND, LOWER_BOUND, AUGMENTED) if name in methods]
+    order = (MULTIMODAL_BOUND, UPPER_BOUND, LOWER_BOUND, AUGMENTED)
+    first = [name for name in order if name in methods]
     return (*first, *(name for name in methods if name not in first))
 
 
 def _one_direction(comparison: Comparison, direction: Direction, layout: str, metric: str) -> Grid:
     """BiGL, Tables 1 and 2: mean±std of one metric."""
     blocks = [(direction, metric)]
-    rows = block_rows(comparison, blocks, rows_from_source(direction.methods), deviations=True)
+    methods = rows_from_source(comparison.rows_of(direction))
+    rows = block_rows(comparison, blocks, methods, deviations=True)
     name = "_".join(filter(None, (layout, _file_name(comparison, direction))))
     where = f", {direction.name}" if direction.name else ""
     return Grid(
@@ -114,8 +116,7 @@ def _metrics_side_by_side(comparison: Comparison) -> Grid | None:
         if direction.name:
             width = sum(width_of(block) for block in blocks)
             rows.append(GridRow(cells=(direction.name, *[""] * width), is_apart=True))
-        own = block_rows(comparison, blocks, rows_from_supervised(direction.methods))
-        rows += own
+        rows += block_rows(comparison, blocks, rows_from_supervised(comparison.rows_of(direction)))
     blocks = [(comparison.directions[0], "dice"), (comparison.directions[0], ASD)]
     return Grid(
         name="dsan_2",
@@ -142,7 +143,7 @@ def _one_region(comparison: Comparison) -> Grid | None:
             defined = [mean for mean in means if mean is not None]
             is_whole = len(defined) == len(means)
             average = sum(defined) / len(defined) if is_whole else None
-            shown += [shown_value(mean, 2) for mean in (*means, average)]
+            shown += [shown_value(mean, 2, comparison.absent) for mean in (*means, average)]
         values[method] = shown
     better = [ALL_METRICS[m].higher_is_better for m in metrics for _ in range(len(directions) + 1)]
     names = [direction.name for direction in directions]
@@ -205,7 +206,8 @@ def _with_deviations(
                 is_apart=row.is_apart,
             )
         )
-        result.append(GridRow(cells=("Standard deviation", *(d or ABSENT for d in deviations))))
+        cells_below = (d or UNDEFINED for d in deviations)
+        result.append(GridRow(cells=("Standard deviation", *cells_below)))
     return result
 
 
@@ -223,6 +225,8 @@ def _notes(
 ) -> tuple[str, ...]:
     notes = []
     for direction, metric in blocks:
+        if not direction.runs:
+            continue
         where = f"{direction.name}: " if direction.name else ""
         caption = comparison.table(direction, metric).caption(with_deviations=with_deviations)
         notes.append(f"{where}{caption}")

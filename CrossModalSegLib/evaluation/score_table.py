@@ -11,6 +11,12 @@ from CrossModalSegLib.evaluation.records import EmptyMasks, EmptyPolicy
 LOWER_BOUND, UPPER_BOUND = "source_only", "supervised"
 """The methods between which the gap lies."""
 
+MULTIMODAL_BOUND = "supervised_multimodal"
+"""Supervised with all modalities of the target's patients as channels: BiGL's upper bound."""
+
+BOUNDS = (LOWER_BOUND, UPPER_BOUND, MULTIMODAL_BOUND)
+"""Rows that do not compete."""
+
 Across = Literal["patients", "runs"]
 """What a standard deviation tells of."""
 
@@ -104,7 +110,7 @@ class Row:
     @property
     def is_bound(self) -> bool:
         """Whether the row is a bound rather than a method that competes."""
-        return self.method in (LOWER_BOUND, UPPER_BOUND)
+        return self.method in BOUNDS
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -19,6 +19,7 @@ from CrossModalSegLib.evaluation.score_table import (
     AUGMENTED,
     LOWER_BOUND,
     METRICS,
+    MULTIMODAL_BOUND,
     UPPER_BOUND,
     Cell,
     Metric,
@@ -42,6 +43,7 @@ __all__ = [
     "comparison_notes",
     "gaps_closed",
     "mean_dice",
+    "mean_metric",
     "method_order",
     "require_same_cases",
     "summary_row",
@@ -120,7 +122,7 @@ def method_order(records: Iterable[ScoreRecord]) -> tuple[str, ...]:
     """Return the methods as the papers list them: source-only first, supervised last."""
     found = list(dict.fromkeys(record.method for record in records))
     first = [name for name in (LOWER_BOUND, AUGMENTED) if name in found]
-    last = [name for name in (UPPER_BOUND,) if name in found]
+    last = [name for name in (UPPER_BOUND, MULTIMODAL_BOUND) if name in found]
     return (*first, *(name for name in found if name not in (*first, *last)), *last)
 
 
@@ -129,11 +131,21 @@ def mean_dice(records: Sequence[ScoreRecord]) -> dict[str, float | None]:
 
     None where a region has no defined value.
     """
+    return mean_metric(records, "dice")
+
+
+def mean_metric(records: Sequence[ScoreRecord], metric: str) -> dict[str, float | None]:
+    """Return each method's mean over the regions of the means over the cases, as it is shown.
+
+    None where a region has no defined value.
+    """
     means: dict[str, float | None] = {}
     for method in method_order(records):
         own = [record for record in records if record.method == method]
         regions = dict.fromkeys(record.region for record in own)
-        means[method] = average_of({name: _cell(own, METRICS["dice"], name) for name in regions})
+        means[method] = average_of(
+            {name: _cell(own, ALL_METRICS[metric], name) for name in regions}
+        )
     return means
 
 

@@ -1,26 +1,29 @@
-"""Make the model that ships from what `crossmodalseg demo` trained.
+"""Make the models that ship from what `crossmodalseg benchmark` trained.
 
-.venv/bin/python Testing/packaging/make_pretrained.py demo-output
+.venv/bin/python Testing/packaging/make_pretrained.py benchmark-output
+.venv/bin/python Testing/packaging/make_pretrained.py benchmark-output --choose DIRECTION=METHOD
 
-The weights are stored in half precision. The program prints how well the labels agree with those
-of the full weights on phantoms that nobody has seen, and writes nothing if they do not. What counts
-is the agreement in float32 arithmetic, where storage is the only difference. In bfloat16 arithmetic
-the full weights already differ from themselves in float32 as much; both are printed beside it.
+Of each direction one model ships: that of the named method, or the one that `model_choice` takes
+without a label of the target, each method standing with its first seed. What it scored on the
+unseen subjects has no part in that; it is written into the model.
+
+Weights are stored in half precision. The program prints how well the labels agree with those of the
+full weights on phantoms that nobody has seen, and writes nothing if they do not. What counts is the
+agreement in float32 arithmetic, where storage is the only difference. In bfloat16 arithmetic the
+full weights already differ from themselves in float32 as much; both are printed beside it.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import fmean
 
 import numpy as np
-from numpy.typing import NDArray
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
@@ -28,17 +31,36 @@ sys.path.insert(0, str(ROOT))
 from CrossModalSegLib.bundle.deployment import load_method  # noqa: E402
 from CrossModalSegLib.bundle.packing import copy_bundle  # noqa: E402
 from CrossModalSegLib.bundle.reading import Bundle, read_bundle  # noqa: E402
-from CrossModalSegLib.bundle.schema import BundleConfig, MeasuredScores  # noqa: E402
+from CrossModalSegLib.bundle.schema import (  # noqa: E402
+    BundleConfig,
+    MeasuredScores,
+    default_bundle_name,
+)
 from CrossModalSegLib.bundle.writing import write_bundle  # noqa: E402
+from CrossModalSegLib.cli.benchmark_data import training_images  # noqa: E402
+from CrossModalSegLib.cli.benchmark_folder import BenchmarkFolder  # noqa: E402
+from CrossModalSegLib.cli.benchmark_results import Results, TrialResult, read_results  # noqa: E402
+from CrossModalSegLib.cli.benchmark_suite import Suite, SuiteDirection, load_suite  # noqa: E402
+from CrossModalSegLib.core.volume import Volume  # noqa: E402
+from CrossModalSegLib.data.phantoms.brain import make_brain_subject  # noqa: E402
 from CrossModalSegLib.data.phantoms.cardiac import make_cardiac_subject  # noqa: E402
+from CrossModalSegLib.data.volume_files import read_image  # noqa: E402
+from CrossModalSegLib.evaluation.records import ScoreRecord  # noqa: E402
 from CrossModalSegLib.inference.predictor import Predictor  # noqa: E402
+from CrossModalSegLib.methods import METHODS  # noqa: E402
+from Testing.packaging.model_choice import Labels, mean_agreements  # noqa: E402
 
-NAME = "cardiac_ct_to_mr_bssfp_dsan"
-METHOD = "dsan"
+DIRECTIONS = ("cardiac_ct_to_mr", "cardiac_mr_to_ct", "brain_t2_to_flair", "brain_t1_to_t2")
+"""Of the suite: those whose models ship."""
+
+METHODS_THAT_SHIP = ("bigl", "dsan", "glua")
+
 METRICS = ("dice", "assd_mm", "hd95_mm")
 
 LEAST_AGREEMENT = 0.999
-"""Dice of each structure between labels of half and of full precision."""
+"""Dice of each structure over all unseen phantoms, between labels of half and full precision."""
+
+LARGEST_BYTES = 2 * 2**20
 
 UNSEEN_SEEDS = tuple(range(900_001, 900_009))
 
@@ -54,80 +76,178 @@ COMPARISONS: dict[str, tuple[Run, Run]] = {
 }
 """The first decides."""
 
-DESCRIPTION = (
-    "Made to try the program out: trained on synthetic phantoms only, never on images of people. "
-    "It must not be used on patients. Adapted from labelled CT phantoms to bSSFP MR phantoms with "
-    "DSAN (Han et al., IEEE TMI 2022, https://arxiv.org/abs/2101.06853), preset quick, using 18 "
-    "target subjects without labels. Weights in half precision; the scores are those of the full "
-    "ones, on phantoms."
-)
-
 INTENDED_USE = (
     "Demonstration on the phantoms that the program makes. Trained on synthetic phantoms only; "
     "must not be used on patients. Research use only. Not for diagnosis or treatment."
 )
 
 
+@dataclass(frozen=True)
+class Choice:
+    """A model that ships, and why it is this one.
+
+    Attributes:
+        result: The trial.
+        reason: For people.
+    """
+
+    result: TrialResult
+    reason: str
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Make the bundle."""
+    """Make the bundles.
+
+    Returns:
+        1 if one of them is not good enough; the others are written.
+    """
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("demo", type=Path, help="folder that the demo wrote")
+    parser.add_argument("benchmark", type=Path, help="folder that the benchmark wrote")
+    parser.add_argument("--suite", default="phantom", help="suite of the benchmark")
+    parser.add_argument(
+        "--choose",
+        action="append",
+        default=[],
+        metavar="DIRECTION=METHOD",
+        help="ship this method's model instead of deciding; of the named directions alone",
+    )
     parser.add_argument("--output", type=Path, default=ROOT / "CrossModalSegLib" / "pretrained")
     options = parser.parse_args(arguments)
-    full = read_bundle(options.demo / "runs" / METHOD / "bundle")
-    config = describe(full.config, options.demo)
+    named = dict(entry.split("=", 1) for entry in options.choose)
+    suite = load_suite(options.suite)
+    results = read_results(BenchmarkFolder(options.benchmark), suite)
+    is_good = True
+    for direction in suite.directions:
+        if direction.name in (named or DIRECTIONS):
+            choice = choose(results, direction, options.benchmark, named.get(direction.name, ""))
+            is_good &= ship(choice, options.output)
+    return 0 if is_good else 1
+
+
+def choose(results: Results, direction: SuiteDirection, folder: Path, method: str = "") -> Choice:
+    """Choose a method's model, or return that of the named one.
+
+    Raises:
+        SystemExit: Nothing was scored that could be chosen.
+    """
+    scored = {name: results.of(direction, name) for name in METHODS_THAT_SHIP}
+    candidates = {name: found[0] for name, found in scored.items() if found}
+    if method:
+        if method not in candidates:
+            raise SystemExit(f"{direction.name}: {method} was not run.")
+        return Choice(candidates[method], "The method was named beforehand.")
+    if len(candidates) < 2:
+        raise SystemExit(
+            f"{direction.name}: {', '.join(candidates) or 'no method'} was run; expected at least "
+            "two to choose from, or --choose."
+        )
+    agreements = agreements_of(candidates, results.suite, folder)
+    for name, agreement in agreements.items():
+        sys.stdout.write(f"{direction.name}, {name}: agrees by {agreement:.3f} with the others\n")
+    best = max(agreements, key=agreements.__getitem__)
+    others = ", ".join(METHODS[name].title for name in candidates if name != best)
+    return Choice(
+        candidates[best],
+        f"Chosen without labels: on the target's training subjects it agrees best with {others} "
+        f"(mean Dice {agreements[best]:.3f}).",
+    )
+
+
+def agreements_of(
+    candidates: Mapping[str, TrialResult], suite: Suite, folder: Path
+) -> dict[str, float]:
+    """Return how well each model agrees with the others on the target's training subjects."""
+    direction = next(iter(candidates.values())).trial.direction
+    bundles = {name: read_bundle(result.folder.bundle) for name, result in candidates.items()}
+    predictors = {name: Predictor.from_bundle(b, device="cpu") for name, b in bundles.items()}
+    task = next(iter(bundles.values())).config.task
+
+    def subjects() -> Iterator[dict[str, Labels]]:
+        for path in training_images(BenchmarkFolder(folder), suite, direction):
+            image = read_image(path)
+            yield {name: p.segment(image).labels.array_kji for name, p in predictors.items()}
+
+    return mean_agreements(subjects(), task.known_values[1:])
+
+
+def ship(choice: Choice, output: Path) -> bool:
+    """Write a model in half precision, unless that changes what it does or it is too large."""
+    full = read_bundle(choice.result.folder.bundle)
+    config = describe(full.config, choice)
     halved = {
         name: tensor.half() if tensor.is_floating_point() else tensor
         for name, tensor in load_method(full).state_dict().items()
     }
+    sys.stdout.write(f"{config.name}\n")
     with tempfile.TemporaryDirectory() as scratch:
-        small = write_bundle(Path(scratch) / NAME, config, halved)
+        small = write_bundle(Path(scratch) / config.name, config, halved)
         agreement = compare(full, small)
         for name, dices in agreement.items():
-            sys.stdout.write(f"{name}: Dice min {min(dices):.5f}, mean {fmean(dices):.5f}\n")
-        if min(agreement[next(iter(COMPARISONS))]) < LEAST_AGREEMENT:
-            sys.stdout.write(f"Not written: expected at least {LEAST_AGREEMENT}.\n")
-            return 1
-        copy_bundle(small, options.output / NAME, overwrite=True)
-    sys.stdout.write(f"{options.output / NAME}: {small.num_bytes} bytes\n")
-    return 0
+            sys.stdout.write(f"  {name}: Dice min {min(dices):.5f}, mean {fmean(dices):.5f}\n")
+        least = min(agreement[next(iter(COMPARISONS))])
+        if least < LEAST_AGREEMENT or small.num_bytes > LARGEST_BYTES:
+            sys.stdout.write(
+                f"  Not written: {small.num_bytes} bytes, expected at most {LARGEST_BYTES}; "
+                f"agreement at least {LEAST_AGREEMENT}.\n"
+            )
+            return False
+        copy_bundle(small, output / config.name, overwrite=True)
+    sys.stdout.write(f"  {output / config.name}: {small.num_bytes} bytes\n")
+    return True
 
 
-def describe(config: BundleConfig, demo: Path) -> BundleConfig:
-    """Return what the bundle says, with what the demo measured on unseen subjects."""
+def describe(config: BundleConfig, choice: Choice) -> BundleConfig:
+    """Return what the bundle says, with what was measured on unseen subjects."""
+    method, modalities = METHODS[config.method], config.modalities
+    target = next(c for c in config.training.cohorts if c.domain == "target")
+    source = modalities.source.label
     return replace(
         config,
-        name=NAME,
-        title="Cardiac substructures on bSSFP MR phantoms, DSAN",
-        description=DESCRIPTION,
+        name=default_bundle_name(config.method, config.task, modalities),
+        title=f"{config.task.label} on {modalities.target.label} phantoms, {method.title}",
+        description=(
+            "Made to try the program out: trained on synthetic phantoms only, never on images of "
+            f"people. It must not be used on patients. Adapted from labelled {source} phantoms to "
+            f"{modalities.target.label} phantoms with {method.title} ({method.reference}), using "
+            f"{target.num_cases} target subjects without labels. {choice.reason} Made by: "
+            f"{command_of(choice.result)}. Weights in half precision; the scores are those of the "
+            "full ones, on phantoms that no training has seen."
+        ),
         intended_use=INTENDED_USE,
-        scores=(measured_scores(demo),),
+        scores=(measured_scores(choice.result.records),),
     )
 
 
-def measured_scores(demo: Path) -> MeasuredScores:
-    """Return the means over the demo's test subjects, which nothing was chosen by."""
-    records = json.loads((demo / "scores.json").read_text(encoding="utf-8"))
-    provenance = json.loads((demo / "provenance.json").read_text(encoding="utf-8"))
-    records = [record for record in records if record["method"] == METHOD]
-    regions = list(dict.fromkeys(record["region"] for record in records))
+def command_of(result: TrialResult) -> str:
+    """Return the command that trains this model again."""
+    trial, state = result.trial, result.state
+    return (
+        f"crossmodalseg benchmark --tasks {trial.direction.name} --methods {trial.row.name} "
+        f"--seeds {trial.seed} --preset {state.preset} --output benchmark-output"
+    )
+
+
+def measured_scores(records: Sequence[ScoreRecord]) -> MeasuredScores:
+    """Return the means over the unseen subjects, which nothing was chosen by."""
+    regions = list(dict.fromkeys(record.region for record in records))
     means = {
         metric: {
-            region: fmean(r[metric] for r in records if r["region"] == region) for region in regions
+            region: fmean(r.value(metric) or 0.0 for r in records if r.region == region)
+            for region in regions
         }
         for metric in METRICS
     }
     return MeasuredScores(
         domain="target",
         split="test",
-        num_cases=len({record["case"] for record in records}),
-        policy=provenance["policy"],
+        num_cases=len({record.case for record in records}),
+        policy="brats",
         means=means,
     )
 
 
 def compare(full: Bundle, small: Bundle) -> dict[str, list[float]]:
-    """Return the Dice of every structure of every unseen phantom, for each comparison."""
+    """Return the Dice of every structure over all unseen phantoms, for each comparison."""
     runs = {run for pair in COMPARISONS.values() for run in pair}
     bundles = {"full": full, "half": small}
     predictors = {
@@ -136,23 +256,34 @@ def compare(full: Bundle, small: Bundle) -> dict[str, list[float]]:
         )
         for weights, precision in runs
     }
-    agreement: dict[str, list[float]] = {name: [] for name in COMPARISONS}
+    values = full.config.task.known_values[1:]
+    labels: dict[Run, list[Labels]] = {run: [] for run in runs}
     for seed in UNSEEN_SEEDS:
-        image = make_cardiac_subject("mr_bssfp", seed).image
-        labels = {run: p.segment(image).labels.array_kji for run, p in predictors.items()}
-        for name, (one, other) in COMPARISONS.items():
-            agreement[name] += dices(labels[one], labels[other], full.config.task.known_values[1:])
-    return agreement
+        image = unseen_image(full.config.modalities.target.name, seed)
+        for run, predictor in predictors.items():
+            labels[run].append(predictor.segment(image).labels.array_kji)
+    return {
+        name: [*dices(labels[one], labels[other], values)]
+        for name, (one, other) in COMPARISONS.items()
+    }
+
+
+def unseen_image(modality: str, seed: int) -> Volume:
+    """Return the image of a phantom."""
+    if modality in {"ct", "mr_bssfp"}:
+        return make_cardiac_subject(modality, seed).image  # type: ignore[arg-type]
+    return make_brain_subject([modality], seed).images[modality]  # type: ignore[list-item, index]
 
 
 def dices(
-    first: NDArray[np.uint8], second: NDArray[np.uint8], values: Sequence[int]
+    first: Sequence[Labels], second: Sequence[Labels], values: Sequence[int]
 ) -> Iterator[float]:
-    """Yield the Dice of each value of two label maps."""
+    """Yield the Dice of each value of two lists of label maps, over all of their voxels."""
     for value in values:
-        one, other = first == value, second == value
-        size = np.count_nonzero(one) + np.count_nonzero(other)
-        yield 2 * np.count_nonzero(one & other) / size if size else 1.0
+        pairs = [(one == value, other == value) for one, other in zip(first, second, strict=True)]
+        size = sum(np.count_nonzero(one) + np.count_nonzero(other) for one, other in pairs)
+        overlap = sum(np.count_nonzero(one & other) for one, other in pairs)
+        yield 2 * overlap / size if size else 1.0
 
 
 if __name__ == "__main__":
