@@ -50,7 +50,7 @@ class Inspect(JobCommand):
         record = cohort.record
         summary = {
             "task": record.task.name,
-            "modality": record.modality.name,
+            "modality": ", ".join(modality.name for modality in record.modalities),
             "dataset": record.dataset,
             "split_rule": record.split_rule,
             "cases": case_table(cohort),

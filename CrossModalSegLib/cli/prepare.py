@@ -36,20 +36,26 @@ class Prepare(JobCommand):
     decathlon, dicom, folder, csv, or "auto" to recognise it by its structure."""
     root: Path
     """The dataset's folder, CSV or dataset.json."""
-    modality: str
-    """Of the images: t1, t1ce, t2, flair, ct, mr_bssfp, mr_t2spir, mr_t1dual, or a TOML file."""
+    modality: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME [NAME ...]")]
+    """Of the images: t1, t1ce, t2, flair, ct, mr_bssfp, mr_t2spir, mr_t1dual, or a TOML file.
+    Several make the channels of one case, in this order; all are brought to the first one's grid.
+    Then a case needs an image of each (image_t1.nii.gz, image_t2.nii.gz in a folder)."""
     task: str
     """What is labelled: brain_tumour, whole_tumour, cardiac, abdomen, or a TOML file."""
     output: Path
     """The cohort's folder."""
-    series: str = ""
-    """Part of a DICOM series' description, or of a contrast's name, to choose one of several."""
+    series: Annotated[tuple[str, ...], tyro.conf.arg(metavar="TEXT [TEXT ...]")] = ()
+    """Part of a DICOM series' description, or of a contrast's name, to choose one of several; of
+    several modalities one for each."""
     labels: Literal["optional", "required", "ignored"] = "optional"
     """"required": every case must have labels. "optional": if any has. "ignored": labels are not
     even opened, so that none of the target's can leak into training."""
     label_values: tuple[str, ...] = ()
     """The dataset's own label values and the task's, like 205=1 420=2 500=3. Default: what is known
     of the dataset."""
+    label_names: tuple[str, ...] = ()
+    """What the dataset calls a structure, and the task's class or region, like LV=LVC; "Couch=" for
+    what is to be left out. Default: names and codes that are those of the task."""
     recipe: str = "robust"
     """Preprocessing: "robust", or as papers did it: sifa, sifa_release, brats, abdomen; "dataset"
     for the one that goes with the dataset. The options below change parts of it."""
@@ -59,6 +65,8 @@ class Prepare(JobCommand):
     spacing: Annotated[tuple[float, float] | None, tyro.conf.arg(metavar="MM MM")] = None
     """Distance of rows and of columns in mm (cardiac phantom: 3 3). Default: the recipe's, or each
     volume's own."""
+    slice_spacing: Annotated[float | None, tyro.conf.arg(metavar="MM")] = None
+    """Distance of slices in mm. Default: the recipe's, or each volume's own."""
     slicing: Literal["axial", "coronal", "sagittal"] | None = None
     """Plane of the slices. Default: the task's."""
     interpolation: Literal["linear", "spline"] = "linear"
@@ -95,24 +103,30 @@ class Prepare(JobCommand):
             CrossModalSegError: See `prepare_good_cases`.
         """
         value_map = _read_label_values(self.label_values)
+        label_names = _read_label_names(self.label_names)
+        series = self._series()
         from CrossModalSegLib.core.modalities import load_modality
         from CrossModalSegLib.core.tasks import load_task
         from CrossModalSegLib.data.adapters import discover
         from CrossModalSegLib.data.cohort_settings import CohortSettings
+        from CrossModalSegLib.data.structures import StructureNames
 
-        task, modality = load_task(self.task), load_modality(self.modality)
-        found = discover(
-            self.dataset, self.root, modality.name, series=self.series, is_strict=False
-        )
+        task = load_task(self.task)
+        modality, *further = modalities = [load_modality(name) for name in self.modality]
+        names = [entry.name for entry in modalities]
+        found = discover(self.dataset, self.root, names, series=series, is_strict=False)
+        StructureNames(task, label_names)  # a name that is misspelt is told before the work begins
         domain = self._domain(found)
         settings = CohortSettings(
             task=task,
             modality=modality,
-            preprocessing=self._preprocessing(found, task, modality),
+            further_modalities=tuple(further),
+            preprocessing=self._preprocessing(found, task, modalities),
             dataset=found.dataset,
             labels=self.labels,
             split=self._split_rule(found),
             value_map=value_map,
+            label_names=label_names,
             image_type=self.image_type,
             domain=domain,
         )
@@ -157,6 +171,17 @@ class Prepare(JobCommand):
         if found.problems or not all(row.is_good for row in rows):
             raise NegativeAnswer
 
+    def _series(self) -> tuple[str, ...]:
+        """Return what chooses a series of each modality."""
+        if not self.modality:
+            raise UsageError("--modality names no modality.", hint="For example: --modality t2")
+        if self.series and len(self.series) != len(self.modality):
+            raise UsageError(
+                f"--series has {len(self.series)} entries for {len(self.modality)} modalities.",
+                hint="Give one for each modality, in their order.",
+            )
+        return self.series or ("",) * len(self.modality)
+
     def _domain(self, found: Discovery) -> Any:
         if self.domain is None and found.is_co_registered:
             raise UsageError(
@@ -167,14 +192,18 @@ class Prepare(JobCommand):
             )
         return self.domain or "all"
 
-    def _preprocessing(self, found: Discovery, task: Task, modality: Modality) -> Preprocessing:
+    def _preprocessing(
+        self, found: Discovery, task: Task, modalities: Sequence[Modality]
+    ) -> Preprocessing:
+        from CrossModalSegLib.data.channels import combine_preprocessing
         from CrossModalSegLib.data.recipes import recipe
 
         name = (found.recipe or "robust") if self.recipe == "dataset" else self.recipe
-        settings = recipe(name, task, modality)
+        settings = combine_preprocessing([recipe(name, task, entry) for entry in modalities])
         given: dict[str, Any] = {
             "matrix": self.matrix,
             "spacing_mm": self.spacing,
+            "slice_spacing_mm": self.slice_spacing,
             "slicing": self.slicing,
         }
         return replace(
@@ -255,6 +284,7 @@ def _summary(cohort: Cohort, settings: CohortSettings, layout: str) -> dict[str,
         "split": cohort.record.split_rule,
         "slices": sum(depths),
         "plane": cohort.preprocessing.slicing,
+        "modality": ", ".join(modality.name for modality in cohort.modalities),
         "labelled": cohort.is_labelled,
         "hash": cohort.content_hash,
     }
@@ -290,3 +320,16 @@ def _read_label_values(pairs: tuple[str, ...]) -> dict[int, int] | None:
                 f"--label-values has {pair!r}, expected two whole numbers like 205=1."
             ) from error
     return values or None
+
+
+def _read_label_names(pairs: tuple[str, ...]) -> dict[str, str]:
+    """Return a map from the dataset's names of structures to the task's."""
+    names: dict[str, str] = {}
+    for pair in pairs:
+        name, sign, meant = pair.rpartition("=")
+        if not sign or not name.strip():
+            raise UsageError(
+                f"--label-names has {pair!r}, expected a name and what it means, like LV=LVC."
+            )
+        names[name.strip()] = meant.strip()
+    return names

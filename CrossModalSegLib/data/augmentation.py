@@ -25,6 +25,7 @@ class SpatialAugmentation:
     """
 
     rotation_degrees: float = 11.5
+    """Angle about the slice's centre."""
     log_scale: float = 0.13
     """Natural logarithm of the magnification."""
     shift_fraction: float = 0.06
@@ -81,9 +82,11 @@ class AppearanceAugmentation:
     noise: float = 0.0
     """Largest standard deviation of Gaussian noise."""
     blur_probability: float = 0.0
+    """Share of slices that are smoothed over 3x3 pixels."""
     remap_probability: float = 0.0
     """Share of slices whose intensities go through a random piecewise linear curve."""
     remap_knots: int = 6
+    """Corners of that curve, its ends included."""
 
     @property
     def is_identity(self) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from CrossModalSegLib.core.errors import InputFileError, storage_errors
-from CrossModalSegLib.core.geometry import require_same_grid
+from CrossModalSegLib.core.geometry import describe_grid, is_same_grid, require_same_grid
+from CrossModalSegLib.core.modalities import Modality
 from CrossModalSegLib.core.paths import volume_suffix
 from CrossModalSegLib.core.volume import Volume
-from CrossModalSegLib.data.adapters.case_files import CaseFiles, Split
+from CrossModalSegLib.data.adapters.case_files import CaseFiles
+from CrossModalSegLib.data.channels import crop_images, on_grid_of_first, prepare_images
 from CrossModalSegLib.data.checks import Finding, check_case
 from CrossModalSegLib.data.cohort_record import (
     CASES_FOLDER,
@@ -26,19 +28,25 @@ from CrossModalSegLib.data.cohort_record import (
 )
 from CrossModalSegLib.data.cohort_settings import CohortSettings
 from CrossModalSegLib.data.foreground import same_part
-from CrossModalSegLib.data.preprocessing import (
-    crop_volume,
-    prepare_image,
-    prepare_labels,
-    prepared_affine,
-)
+from CrossModalSegLib.data.label_objects import read_label_objects
+from CrossModalSegLib.data.preprocessing import prepare_labels, prepared_affine
 from CrossModalSegLib.data.segmentation_files import read_segmentation
+from CrossModalSegLib.data.split_names import Split
 from CrossModalSegLib.data.statistics import (
     IntensitySample,
     count_slice_classes,
     sample_intensities,
 )
+from CrossModalSegLib.data.structures import StructureNames
 from CrossModalSegLib.data.volume_files import map_label_values, read_image, read_label_values
+
+
+@dataclass(frozen=True)
+class ChannelSamples:
+    """The intensities of one image of a case: as they were, and as they were prepared."""
+
+    raw: IntensitySample
+    slices: IntensitySample
 
 
 @dataclass(frozen=True)
@@ -46,18 +54,30 @@ class PreparedCase:
     """One written case, and what the statistics and the user need of it."""
 
     case: CohortCase
-    raw: IntensitySample
-    slices: IntensitySample
+    channels: tuple[ChannelSamples, ...]
     findings: tuple[Finding, ...] = ()
 
 
 @dataclass(frozen=True)
 class ReadCase:
-    """A case in memory: the labels are on the image's grid, with the task's values."""
+    """A case in memory.
 
-    image: Volume
+    Attributes:
+        originals: The images as they are in their files.
+        images: The same on the first one's grid.
+        labels: On that grid, too, with the task's values.
+        findings: What is suspicious.
+    """
+
+    originals: tuple[Volume, ...]
+    images: tuple[Volume, ...]
     labels: Volume | None
     findings: tuple[Finding, ...]
+
+    @property
+    def image(self) -> Volume:
+        """The first image."""
+        return self.images[0]
 
 
 def read_case(files: CaseFiles, settings: CohortSettings) -> ReadCase:
@@ -65,20 +85,26 @@ def read_case(files: CaseFiles, settings: CohortSettings) -> ReadCase:
 
     Raises:
         InputFileError: A file is missing, damaged or no such volume.
-        GeometryError: The grids of image and labels differ, or cannot be used.
+        GeometryError: The grids of image and labels differ, or cannot be used, or two images
+            have no place in common.
         LabelError: A label value is unknown to the dataset or the task.
     """
     findings = [
         Finding(case=files.id, kind="dataset_note", message=note, hint="") for note in files.notes
     ]
-    image = files.reader.read_image(files) if files.reader else read_image(files.image)
-    _require_usable(image, files.image)
+    originals = tuple(_read_image(place) for place in files.images)
     labels = None
     if files.label is not None:
-        labels = _read_labels(files, files.label, image, settings, findings)
-    is_ct = settings.modality.is_ct and settings.preprocessing.intensity.kind == "window_hu"
-    findings += check_case(files.id, image, labels, settings.task, is_ct=is_ct)
-    return ReadCase(image, labels, tuple(findings))
+        labels = _read_labels(files, files.label, originals[0], settings, findings)
+    images = on_grid_of_first(originals)
+    for channel, modality in enumerate(settings.modalities):
+        rule = settings.preprocessing.of_channel(channel).intensity
+        is_ct = modality.is_ct and rule.kind == "window_hu"
+        found = check_case(files.id, images[channel], labels, settings.task, is_ct=is_ct)
+        findings += found if len(images) == 1 else _named(found, modality)
+        if not is_same_grid(originals[channel], originals[0]):
+            findings.append(_resampled(files.id, originals[channel], modality))
+    return ReadCase(originals, images, labels, tuple(findings))
 
 
 def prepare_case(
@@ -91,9 +117,10 @@ def prepare_case(
     """
     read = read_case(files, settings)
     preprocessing = settings.preprocessing
-    image = crop_volume(read.image, preprocessing)
-    slices = prepare_image(image, preprocessing)
-    arrays: dict[str, NDArray[Any]] = {IMAGE_FILE: slices.astype(settings.image_type)}
+    images = crop_images(read.images, preprocessing)
+    slices, image = prepare_images(images, preprocessing), images[0]
+    stored = slices if len(images) > 1 else slices[:, 0]
+    arrays: dict[str, NDArray[Any]] = {IMAGE_FILE: stored.astype(settings.image_type)}
     class_voxels = None
     if read.labels is not None:
         labels = same_part(read.labels, image)
@@ -105,8 +132,9 @@ def prepare_case(
     with storage_errors(case_folder):
         case_folder.mkdir(parents=True, exist_ok=True)
         checksums = {name: _write_array(case_folder / name, a) for name, a in arrays.items()}
-    depth, height, width = slices.shape
-    grid = Volume(slices, prepared_affine(image, preprocessing))
+    depth, _, height, width = slices.shape
+    grid = Volume(slices[:, 0], prepared_affine(image, preprocessing))
+    first_hash, *further_hashes = (content_hash(original) for original in read.originals)
     case = CohortCase(
         id=files.id,
         subject=files.subject,
@@ -114,31 +142,84 @@ def prepare_case(
         sources=SourceFiles(
             image=str(files.image.absolute()),
             label=str(files.label.absolute()) if files.label else None,
+            further_images=tuple(str(place.image.absolute()) for place in files.further),
         ),
-        content_hash=_content_hash(read.image),
+        content_hash=first_hash,
         shape=(depth, height, width),
         spacing_mm=grid.spacing_mm,
         affine_ras=tuple(tuple(row) for row in grid.affine_ras.tolist()),
         class_voxels=class_voxels,
         checksums=checksums,
+        further_hashes=tuple(further_hashes),
     )
-    raw = sample_intensities(read.image.array_kji)
-    return PreparedCase(case, raw, sample_intensities(slices), read.findings)
+    channels = tuple(
+        ChannelSamples(
+            sample_intensities(original.array_kji), sample_intensities(slices[:, channel])
+        )
+        for channel, original in enumerate(read.originals)
+    )
+    return PreparedCase(case, channels, read.findings)
+
+
+def _read_image(files: CaseFiles) -> Volume:
+    image = files.reader.read_image(files) if files.reader else read_image(files.image)
+    _require_usable(image, files.image)
+    return image
+
+
+def _named(findings: list[Finding], modality: Modality) -> list[Finding]:
+    """Say which image of a case is suspicious."""
+    return [replace(entry, message=f"{modality.label}: {entry.message}") for entry in findings]
+
+
+def _resampled(case: str, image: Volume, modality: Modality) -> Finding:
+    return Finding(
+        case=case,
+        kind="resampled",
+        message=f"its {modality.label} image has another grid than the first image "
+        f"({describe_grid(image)}) and is resampled to that",
+        hint="Check in a viewer that the images are registered.",
+    )
 
 
 def _read_labels(
     files: CaseFiles, label: Path, image: Volume, settings: CohortSettings, findings: list[Finding]
 ) -> Volume:
+    if files.objects:
+        return _read_objects(files, image, settings, findings)
     if files.reader is None and volume_suffix(label) == ".seg.nrrd":  # Slicer crops what it saves
-        return read_segmentation(label, settings.task, grid=image)
+        names = settings.label_names
+        return read_segmentation(label, settings.task, grid=image, label_names=names)
     own = files.reader.read_label_values(files) if files.reader else read_label_values(label)
     value_map = settings.value_map
     if value_map is None and files.scheme is not None:
-        value_map = files.scheme.value_map(settings.task)
+        value_map = files.scheme.value_map(settings.task, settings.label_names)
         findings += _strays(files, own)
     labels = map_label_values(own, label, task=settings.task, value_map=value_map)
     require_same_grid(image, labels, str(files.image), str(label))
     return image.with_array(labels.array_kji)  # not even a rounding error apart
+
+
+def _read_objects(
+    files: CaseFiles, image: Volume, settings: CohortSettings, findings: list[Finding]
+) -> Volume:
+    """Read the structures of DICOM objects, and note what is not taken from them."""
+    names = StructureNames(settings.task, settings.label_names)
+    read = read_label_objects(files.objects, image, names)
+    findings += [
+        Finding(case=files.id, kind="label_object", message=note, hint="") for note in read.notes
+    ]
+    if read.unknown:
+        findings.append(
+            Finding(
+                case=files.id,
+                kind="unknown_structures",
+                message=f"its structures {', '.join(map(repr, read.unknown))} are none of the "
+                f"task's, and background",
+                hint="If one is meant, say so: --label-names 'LV=LVC'; 'LV=' leaves it out.",
+            )
+        )
+    return read.labels
 
 
 def _strays(files: CaseFiles, own: Volume) -> list[Finding]:
@@ -181,7 +262,8 @@ def _write_array(path: Path, array: NDArray[Any]) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def _content_hash(image: Volume) -> str:
+def content_hash(image: Volume) -> str:
+    """Return the SHA-256 of an image's shape and voxels (`CohortCase.content_hash`)."""
     digest = hashlib.sha256(str(image.shape_kji).encode())
     digest.update(np.ascontiguousarray(image.array_kji, dtype="<f4").data.cast("B"))
     return digest.hexdigest()

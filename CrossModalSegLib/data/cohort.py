@@ -3,7 +3,8 @@
 A cohort is a folder (CONTRACTS: Cohort folder)::
 
     cohort.json                  what was prepared, from what and how; the cases; statistics
-    cases/<id>/image.npy         (slices, rows, columns) float16 or float32 in [-1, 1]
+    cases/<id>/image.npy         (slices, rows, columns) float16 or float32 in [-1, 1];
+                                 (slices, channels, rows, columns) of cases with several images
     cases/<id>/label.npy         (slices, rows, columns) uint8; labelled cohorts only
     cases/<id>/slice_classes.npy (slices, classes) int32, voxels of each class in each slice;
                                  labelled cohorts only
@@ -16,9 +17,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
-import mmap
-import os
 from pathlib import Path
 from typing import Any
 
@@ -26,10 +24,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from CrossModalSegLib.core.config import to_dict
-from CrossModalSegLib.core.errors import CohortError, LeakageError
+from CrossModalSegLib.core.errors import CohortError, LeakageError, MismatchError
 from CrossModalSegLib.core.modalities import Modality
 from CrossModalSegLib.core.tasks import Task
-from CrossModalSegLib.data.adapters.case_files import Split
+from CrossModalSegLib.data.array_files import checked_offset, map_array
 from CrossModalSegLib.data.cohort_record import (
     CASES_FOLDER,
     IMAGE_FILE,
@@ -42,9 +40,16 @@ from CrossModalSegLib.data.cohort_record import (
     unusable,
 )
 from CrossModalSegLib.data.preprocessing import Preprocessing
+from CrossModalSegLib.data.split_names import Split
 from CrossModalSegLib.data.statistics import CohortStatistics
 
-__all__ = ["Cohort", "CohortCase", "require_disjoint_subjects", "require_labelled"]
+__all__ = [
+    "Cohort",
+    "CohortCase",
+    "require_disjoint_subjects",
+    "require_labelled",
+    "require_same_channels",
+]
 
 
 class Cohort:
@@ -80,8 +85,18 @@ class Cohort:
 
     @property
     def modality(self) -> Modality:
-        """Modality of all cases."""
+        """Modality of all cases; of the first image where cases have several."""
         return self.record.modality
+
+    @property
+    def modalities(self) -> tuple[Modality, ...]:
+        """Modalities of the images of each case, in the order of the channels."""
+        return self.record.modalities
+
+    @property
+    def num_channels(self) -> int:
+        """Number of images of each case."""
+        return len(self.record.modalities)
 
     @property
     def preprocessing(self) -> Preprocessing:
@@ -117,15 +132,26 @@ class Cohort:
         return tuple(case for case in self.cases if case.split == split)
 
     def images(self, case: CohortCase) -> NDArray[np.floating]:
-        """Map the slices of a case, (slices, rows, columns) in [-1, 1].
+        """Map the slices of a case, in [-1, 1].
+
+        (slices, rows, columns), or (slices, channels, rows, columns) if there are several.
 
         Raises:
             CohortError: The file is missing, truncated, or not what the cohort says.
         """
-        images: NDArray[np.floating] = self._map(
-            case, IMAGE_FILE, self.record.image_type, case.shape
-        )
+        depth, height, width = case.shape
+        shape = case.shape if self.num_channels == 1 else (depth, self.num_channels, height, width)
+        images: NDArray[np.floating] = self._map(case, IMAGE_FILE, self.record.image_type, shape)
         return images
+
+    def channels(self, case: CohortCase) -> NDArray[np.floating]:
+        """Map the slices of a case, (slices, channels, rows, columns) in [-1, 1].
+
+        Raises:
+            CohortError: As `images`.
+        """
+        depth, height, width = case.shape
+        return self.images(case).reshape(depth, self.num_channels, height, width)
 
     def labels(self, case: CohortCase) -> NDArray[np.uint8] | None:
         """Map the labels of a case, (slices, rows, columns); None in unlabelled cohorts.
@@ -175,9 +201,9 @@ class Cohort:
         path, offset = self._places.get((case.id, name), (self.case_folder(case) / name, 0))
         try:
             if not offset:
-                offset = _checked_offset(path, np.dtype(dtype), shape)
+                offset = checked_offset(path, np.dtype(dtype), shape)
                 self._places[case.id, name] = path, offset
-            return _map_array(path, offset, dtype, shape)
+            return map_array(path, offset, dtype, shape)
         except OSError as error:
             raise unusable(path, f"it cannot be read: {error.strerror}") from error
         except ValueError as error:
@@ -219,8 +245,13 @@ def require_disjoint_subjects(source: Cohort, target: Cohort) -> None:
             "or paired for both, if that is meant). If only the names are alike, give subject ids "
             "in a CSV and prepare again.",
         )
-    by_content = {case.content_hash: case for case in source.cases}
-    same = [(by_content[c.content_hash], c) for c in target.cases if c.content_hash in by_content]
+    by_content = {content: case for case in source.cases for content in case.image_hashes}
+    same = [
+        (by_content[content], case)
+        for case in target.cases
+        for content in case.image_hashes
+        if content in by_content
+    ]
     if same:
         pairs = listed(f"{first.subject}/{second.subject}" for first, second in same)
         raise LeakageError(
@@ -230,48 +261,37 @@ def require_disjoint_subjects(source: Cohort, target: Cohort) -> None:
         )
 
 
+def require_same_channels(source: Cohort, target: Cohort) -> None:
+    """Refuse two domains whose cases have different numbers of images.
+
+    Raises:
+        MismatchError: They do; the message names the modalities.
+    """
+    if source.num_channels == target.num_channels:
+        return
+    named = [", ".join(m.name for m in cohort.modalities) for cohort in (source, target)]
+    raise MismatchError(
+        f"The cases of {source.folder} have {source.num_channels} images ({named[0]}), those of "
+        f"{target.folder} {target.num_channels} ({named[1]}); expected as many.",
+        hint="Prepare both with as many modalities (`prepare --modality`).",
+    )
+
+
 def _drop_later_defaults(content: dict[str, Any]) -> None:
     """Remove fields that came later and have their defaults, so that old hashes stay true."""
     settings = content["preprocessing"]
-    places = (
+    places: tuple[tuple[dict[str, Any], str, Any], ...] = (
         (content, "domain", "all"),
+        (content, "further_modalities", []),
+        (content, "further_statistics", []),
         (settings, "interpolation", "linear"),
         (settings, "bias_correction", "none"),
         (settings, "crop", "none"),
+        (settings, "further_intensities", []),
+        (settings, "slice_spacing_mm", None),
         (settings["intensity"], "fixed_range", None),
+        *((case, "further_hashes", []) for case in content["cases"]),
     )
     for mapping, name, default in places:
         if mapping[name] == default:
             del mapping[name]
-
-
-def _map_array(path: Path, offset: int, dtype: str, shape: tuple[int, ...]) -> NDArray[Any]:
-    """Map voxels read-only. `np.memmap` resolves the path each time, which costs more than this.
-
-    Raises:
-        ValueError: The file is shorter than the array.
-    """
-    with path.open("rb", buffering=0) as stream:
-        mapped = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
-    return np.frombuffer(mapped, dtype, math.prod(shape), offset).reshape(shape)
-
-
-def _checked_offset(path: Path, dtype: np.dtype[Any], shape: tuple[int, ...]) -> int:
-    """Return where the voxels of a .npy file begin, after comparing its header.
-
-    Raises:
-        ValueError: The file is no such array.
-    """
-    with path.open("rb") as stream:
-        version = np.lib.format.read_magic(stream)
-        if version != (1, 0):
-            raise ValueError(f"array format {version}, expected (1, 0)")
-        found, is_fortran, found_dtype = np.lib.format.read_array_header_1_0(stream)
-        offset = stream.tell()
-        size = stream.seek(0, os.SEEK_END)
-    if is_fortran or (found, found_dtype) != (shape, dtype):
-        raise ValueError(f"{found_dtype} of shape {found}, expected {dtype} of shape {shape}")
-    expected = offset + math.prod(shape) * dtype.itemsize
-    if size != expected:
-        raise ValueError(f"{size} bytes, expected {expected}")
-    return offset

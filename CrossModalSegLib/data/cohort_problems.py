@@ -26,12 +26,15 @@ def find_double_images(
 ) -> list[tuple[str, CohortError]]:
     """Return case and problem for each image that is there again under another subject.
 
-    Twice under one subject is only worth a warning.
+    Twice under one subject is only worth a warning, and so is one image as two channels.
     """
     first_of: dict[str, CohortCase] = {}
     problems = []
     for case in cases:
-        first = first_of.setdefault(case.content_hash, case)
+        if len(set(case.image_hashes)) < len(case.image_hashes):
+            message = f"Case {case.id!r} holds the same image as several of its channels."
+            reporter.warning("double_image", message, "Check its files.")
+        first = _first(case, first_of)
         if first is case:
             continue
         message = f"Cases {first.id!r} and {case.id!r} hold the same image"
@@ -44,6 +47,12 @@ def find_double_images(
         )
         problems.append((case.id, error))
     return problems
+
+
+def _first(case: CohortCase, first_of: dict[str, CohortCase]) -> CohortCase:
+    """Return the first case that holds one of a case's images: an earlier one, or itself."""
+    holders = [first_of.setdefault(content, case) for content in case.image_hashes]
+    return next((holder for holder in holders if holder is not case), case)
 
 
 def warn_of_missing_classes(record: CohortRecord, reporter: Reporter) -> None:

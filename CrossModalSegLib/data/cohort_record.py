@@ -12,10 +12,10 @@ from CrossModalSegLib.core.config import from_dict, read_json
 from CrossModalSegLib.core.errors import CohortError, ConfigError
 from CrossModalSegLib.core.modalities import Modality
 from CrossModalSegLib.core.tasks import Task
-from CrossModalSegLib.data.adapters.case_files import Split
 from CrossModalSegLib.data.case_ids import safe_case_id
 from CrossModalSegLib.data.domains import Domain
 from CrossModalSegLib.data.preprocessing import Preprocessing
+from CrossModalSegLib.data.split_names import Split
 from CrossModalSegLib.data.statistics import CohortStatistics
 
 COHORT_VERSION = 1
@@ -35,11 +35,12 @@ class SourceFiles:
 
     image: str
     label: str | None
+    further_images: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
 class CohortCase:
-    """One prepared volume.
+    """One prepared volume, or several images on one grid.
 
     Attributes:
         id: Name of its folder.
@@ -47,12 +48,14 @@ class CohortCase:
         split: Part of the cohort.
         sources: The original files.
         content_hash: SHA-256 of the original image's shape and voxels, whatever the file's name
-            and format: the same scan has the same hash in every cohort.
+            and format: the same scan has the same hash in every cohort. Of several images that of
+            the first.
         shape: Slices, rows, columns.
         spacing_mm: Along columns' index, rows' index and slices' index (i, j, k).
         affine_ras: From (column, row, slice) index to RAS in mm.
         class_voxels: Voxels of each class value, background first; None without labels.
         checksums: SHA-256 of each file in the case's folder, by file name.
+        further_hashes: As `content_hash`, of the second and further images.
     """
 
     id: str
@@ -65,11 +68,21 @@ class CohortCase:
     affine_ras: tuple[tuple[float, float, float, float], ...]
     class_voxels: tuple[int, ...] | None
     checksums: dict[str, str]
+    further_hashes: tuple[str, ...] = ()
+
+    @property
+    def image_hashes(self) -> tuple[str, ...]:
+        """The hash of each image."""
+        return (self.content_hash, *self.further_hashes)
 
 
 @dataclass(frozen=True, kw_only=True)
 class CohortRecord:
-    """The content of `cohort.json`; fields with a default came later and may be absent."""
+    """The content of `cohort.json`; fields with a default came later and may be absent.
+
+    Where cases have several images, `modality` and `statistics` are those of the first, and the
+    further ones follow in the order of the channels.
+    """
 
     v: int
     task: Task
@@ -81,6 +94,13 @@ class CohortRecord:
     statistics: CohortStatistics
     cases: tuple[CohortCase, ...]
     domain: Domain = "all"
+    further_modalities: tuple[Modality, ...] = ()
+    further_statistics: tuple[CohortStatistics, ...] = ()
+
+    @property
+    def modalities(self) -> tuple[Modality, ...]:
+        """Of the images of each case, in order."""
+        return (self.modality, *self.further_modalities)
 
 
 def listed(names: Iterable[object]) -> str:
@@ -129,6 +149,7 @@ def _check_record(record: CohortRecord, path: Path) -> None:
     has_labels = {case.class_voxels is not None for case in record.cases}
     if len(has_labels) > 1:
         raise unusable(path, "some cases have labels and some have none")
+    _check_channels(record, path)
     for case in record.cases:
         is_affine = len(case.affine_ras) == 4 and all(
             math.isfinite(value) for row in case.affine_ras for value in row
@@ -137,6 +158,17 @@ def _check_record(record: CohortRecord, path: Path) -> None:
             raise unusable(path, f"case {case.id!r} has an impossible shape or affine")
         if not set(case.checksums) <= {IMAGE_FILE, LABEL_FILE, SLICE_CLASSES_FILE}:
             raise unusable(path, f"case {case.id!r} names foreign files")
+
+
+def _check_channels(record: CohortRecord, path: Path) -> None:
+    counts = {
+        len(record.modalities),
+        record.preprocessing.num_channels,
+        1 + len(record.further_statistics),
+        *(len(case.image_hashes) for case in record.cases),
+    }
+    if len(counts) > 1:
+        raise unusable(path, "modalities, rules, statistics and cases differ in number of images")
 
 
 def unusable(path: Path, reason: str) -> CohortError:

@@ -12,7 +12,7 @@ from typing import Any
 from CrossModalSegLib.core.config import to_dict, write_json
 from CrossModalSegLib.core.errors import CohortError, CrossModalSegError
 from CrossModalSegLib.core.events import Reporter, silent_reporter
-from CrossModalSegLib.data.adapters.case_files import CaseFiles, CaseProblem, Split
+from CrossModalSegLib.data.adapters.case_files import CaseFiles, CaseProblem
 from CrossModalSegLib.data.case_ids import safe_case_id
 from CrossModalSegLib.data.case_pool import run_cases, usual_workers
 from CrossModalSegLib.data.case_preparation import PreparedCase, prepare_case
@@ -32,8 +32,9 @@ from CrossModalSegLib.data.cohort_record import (
 from CrossModalSegLib.data.cohort_settings import CohortSettings, LabelUse
 from CrossModalSegLib.data.domains import domain_text
 from CrossModalSegLib.data.output_folders import replacing_folder, require_free
+from CrossModalSegLib.data.split_names import Split
 from CrossModalSegLib.data.splits import split_cases
-from CrossModalSegLib.data.statistics import describe_cohort
+from CrossModalSegLib.data.statistics import CohortStatistics, describe_cohort
 from CrossModalSegLib.data.unfinished import (
     case_key,
     forget_others,
@@ -140,7 +141,8 @@ def prepare_good_cases(
             raise problems[0] if len(problems) == 1 else combine_problems(problems, len(cases))
         forget_others(folder, {item.case.id for item in kept})
         _write_record(kept, settings, split_rule, folder, reporter)
-    found = [*unlabelled, *map(_problem, [*errors, *(error for _, error in double)])]
+    found = [*unlabelled, *map(_problem, errors)]
+    found += [CaseProblem(case=c, problem=e.message, hint=e.hint) for c, e in double]
     return GoodCases(Cohort.open(output), tuple(found))
 
 
@@ -160,15 +162,20 @@ def _write_record(
     reporter: Reporter,
 ) -> None:
     """Write `cohort.json`, and warn of what is suspicious."""
+    statistics, *further_statistics = (
+        _describe(prepared, channel) for channel in range(len(settings.modalities))
+    )
     record = CohortRecord(
         v=COHORT_VERSION,
         task=settings.task,
         modality=settings.modality,
+        further_modalities=settings.further_modalities,
         dataset=settings.dataset,
         preprocessing=settings.preprocessing,
         split_rule=split_rule + domain_text(settings.domain, settings.split.seed),
         image_type=settings.image_type,
-        statistics=_describe(prepared),
+        statistics=statistics,
+        further_statistics=tuple(further_statistics),
         cases=_cases_of(prepared),
         domain=settings.domain,
     )
@@ -287,11 +294,11 @@ def _resume_cases(
     return sorted([*kept, *prepared], key=lambda item: item.case.id), problems
 
 
-def _describe(prepared: Sequence[PreparedCase]) -> Any:
+def _describe(prepared: Sequence[PreparedCase], channel: int) -> CohortStatistics:
     counts = [item.case.class_voxels for item in prepared if item.case.class_voxels is not None]
     return describe_cohort(
-        [item.raw for item in prepared],
-        [item.slices for item in prepared],
+        [item.channels[channel].raw for item in prepared],
+        [item.channels[channel].slices for item in prepared],
         sum(item.case.shape[0] for item in prepared),
         counts or None,
     )

@@ -2,7 +2,7 @@
 
 Slices are sorted by their position along the normal of the slices; file names, listing order and
 instance numbers do not count. What SimpleITK (GDCM) decodes can be read, compressed transfer
-syntaxes included. Segmentation objects and structure sets need other libraries; they are named.
+syntaxes included. Segmentation objects and structure sets are for `data.label_objects`.
 """
 
 from __future__ import annotations
@@ -18,15 +18,16 @@ import SimpleITK
 from numpy.typing import NDArray
 
 from CrossModalSegLib.core.errors import GeometryError, InputFileError
-from CrossModalSegLib.core.geometry import affine_from, check_affine, lps_to_ras
+from CrossModalSegLib.core.geometry import Affine, affine_from, check_affine, lps_to_ras
 from CrossModalSegLib.core.volume import Volume
+from CrossModalSegLib.data.dicom_files import transfer_syntax, uid_name
+from CrossModalSegLib.data.dicom_frames import frame_layout, slice_steps_problem
 from CrossModalSegLib.data.itk_reading import without_itk_warnings
-
-SPACING_TOLERANCE = 0.1
-"""Share of the slice spacing by which the distance of two slices may differ from it."""
 
 _TAGS = {
     "uid": "0020|000e",
+    "frame": "0020|0052",
+    "lossy": "0028|2110",
     "description": "0008|103e",
     "modality": "0008|0060",
     "patient": "0010|0020",
@@ -36,14 +37,15 @@ _TAGS = {
     "sop": "0008|0018",
 }
 
-_OBJECT_CLASSES = {
-    b"1.2.840.10008.5.1.4.1.1.66.4": "segmentation object (SEG)",
-    b"1.2.840.10008.5.1.4.1.1.481.3": "structure set (RTSTRUCT)",
-}
-"""SOP classes that hold labels, which SimpleITK does not read."""
-
-_HEAD_BYTES = 2048
-_MAGIC_AT, _MAGIC = 128, b"DICM"
+_KNOWN_SYNTAXES = (
+    "1.2.840.10008.1.2",
+    "1.2.840.10008.1.2.1",
+    "1.2.840.10008.1.2.1.99",
+    "1.2.840.10008.1.2.2",
+    "1.2.840.10008.1.2.5",
+    *(f"1.2.840.10008.1.2.4.{end}" for end in (50, 51, 57, 70, 80, 81, 90, 91)),
+)
+"""Transfer syntaxes that SimpleITK decodes: none, deflated, big-endian, RLE, JPEG, -LS and 2000."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +83,9 @@ class DicomSeries:
         files: Sorted by position; one file if it is multi-frame.
         problem: Why it is no regular volume; "" if it is one.
         note: What users should know of it; "" if there is nothing.
+        uid: Its Series Instance UID.
+        frame_of_reference: UID of the coordinate system that it shares with other series.
+        echo: Echo time in ms, as it is written.
     """
 
     description: str
@@ -90,28 +95,16 @@ class DicomSeries:
     files: tuple[Path, ...]
     problem: str = ""
     note: str = ""
+    uid: str = ""
+    frame_of_reference: str = ""
+    echo: str = ""
 
     @property
     def title(self) -> str:
         """The series in words, for messages."""
         name = repr(self.description) if self.description else "without description"
-        return f"{self.modality or '?'} {name}, {len(self.files)} files"
-
-
-def is_dicom(path: Path) -> bool:
-    """Tell whether a file is DICOM, by its content."""
-    try:
-        with path.open("rb") as stream:
-            return stream.read(_MAGIC_AT + 4)[_MAGIC_AT:] == _MAGIC
-    except OSError:
-        return False
-
-
-def label_object(path: Path) -> str:
-    """Return which kind of label object a DICOM file is; "" for images."""
-    with path.open("rb") as stream:
-        head = stream.read(_HEAD_BYTES)
-    return next((name for uid, name in _OBJECT_CLASSES.items() if uid + b"\0" in head), "")
+        echo = f", echo {self.echo} ms" if self.echo else ""
+        return f"{self.modality or '?'} {name}{echo}, {len(self.files)} files"
 
 
 def find_series(paths: Iterable[Path]) -> tuple[list[DicomSeries], list[str]]:
@@ -128,7 +121,7 @@ def find_series(paths: Iterable[Path]) -> tuple[list[DicomSeries], list[str]]:
         try:
             entry = _read_header(path)
         except RuntimeError:
-            problems.append(f"{path.name} cannot be read as a DICOM image")
+            problems.append(f"{path.name} cannot be read as a DICOM image{_foreign_syntax([path])}")
             continue
         key = (*entry.key, path) if entry.size[2] > 1 else entry.key
         groups[key].append(entry)
@@ -141,7 +134,8 @@ def read_series(files: Sequence[Path]) -> Volume:
 
     Raises:
         InputFileError: A file is damaged, or the pixels are colours.
-        GeometryError: The slices are not at right angles to their stack (gantry tilt).
+        GeometryError: The slices are not at right angles to their stack (gantry tilt), or the
+            frames of a file are no regular volume.
     """
     names = [str(path) for path in files]
     with without_itk_warnings():
@@ -149,24 +143,38 @@ def read_series(files: Sequence[Path]) -> Volume:
             image: Any = SimpleITK.ReadImage(names if len(names) > 1 else names[0])
         except RuntimeError as error:
             raise InputFileError(
-                f"{files[0].parent}: its DICOM series cannot be read.",
-                hint="A file is damaged, or compressed in a way that is not known here; export "
-                "the series again.",
+                f"{files[0].parent}: its DICOM series cannot be read{_foreign_syntax(files)}.",
+                hint="Export the series again, without compression (Explicit VR Little Endian).",
             ) from error
     if image.GetNumberOfComponentsPerPixel() != 1 or image.GetDimension() != 3:
         raise InputFileError(
             f"{files[0].parent}: its DICOM series has colours, expected grey values.",
             hint="Choose the original series, not a screenshot.",
         )
-    spacing, directions, origin = image.GetSpacing(), _directions(image), image.GetOrigin()
-    affine_lps = affine_from(spacing, directions, origin)
-    if len(names) > 1:
-        last = _read_header(files[-1])
-        affine_lps[:3, 2] = (last.origin_mm - np.asarray(origin)) / (len(names) - 1)
+    array_kji = SimpleITK.GetArrayViewFromImage(image).astype(np.float32)
+    layout = frame_layout(files[0]) if len(files) == 1 else None
+    if layout is not None and layout.problem:
+        raise GeometryError(
+            f"{files[0]}: {layout.problem}.",
+            hint="Export it as a series of single slices, one volume a series.",
+        )
+    if layout is not None and layout.affine_lps is not None:
+        array_kji, affine_lps = array_kji[list(layout.order)], layout.affine_lps
+    else:
+        affine_lps = _stack_affine(image, files)
     affine_ras = lps_to_ras(affine_lps)
     check_affine(affine_ras, files[0].parent)
-    array_kji = SimpleITK.GetArrayViewFromImage(image).astype(np.float32)
     return Volume(array_kji, affine_ras)
+
+
+def _stack_affine(image: Any, files: Sequence[Path]) -> Affine:
+    """Return the affine to LPS; between the first and the last slice steps are even."""
+    origin = image.GetOrigin()
+    affine_lps = affine_from(image.GetSpacing(), _directions(image), origin)
+    if len(files) > 1:
+        last = _read_header(files[-1])
+        affine_lps[:3, 2] = (last.origin_mm - np.asarray(origin)) / (len(files) - 1)
+    return affine_lps
 
 
 def _read_header(path: Path) -> _Slice:
@@ -201,6 +209,8 @@ def _series(entries: list[_Slice]) -> DicomSeries:
     notes = []
     if len(unique) < len(entries):
         notes.append(f"{len(entries) - len(unique)} files are copies of others")
+    if any(e.tags["lossy"] == "01" for e in unique):
+        notes.append("its pixels were compressed with loss")
     numbers = [int(e.tags["instance"]) for e in ordered if _is_number(e.tags["instance"])]
     if numbers not in (sorted(numbers), sorted(numbers, reverse=True)):
         notes.append("instance numbers do not follow the positions; positions count")
@@ -212,7 +222,19 @@ def _series(entries: list[_Slice]) -> DicomSeries:
         files=tuple(entry.path for entry in ordered),
         problem=_spacing_problem(ordered),
         note="; ".join(notes),
+        uid=tags["uid"],
+        frame_of_reference=tags["frame"],
+        echo=tags["echo"],
     )
+
+
+def _foreign_syntax(files: Sequence[Path]) -> str:
+    """Name the encoding of a file that SimpleITK does not know; "" if it knows all."""
+    for path in files:
+        uid = transfer_syntax(path)
+        if uid and uid not in _KNOWN_SYNTAXES:
+            return f": {path.name} is encoded as {uid_name(uid)}, which is not known here"
+    return ""
 
 
 def _is_number(text: str) -> bool:
@@ -222,23 +244,12 @@ def _is_number(text: str) -> bool:
 def _spacing_problem(ordered: Sequence[_Slice]) -> str:
     """Say which slices are missing, or lie at one place."""
     if ordered[0].size[2] > 1:
-        return ""
+        layout = frame_layout(ordered[0].path)
+        return "" if layout is None else layout.problem
     if len(ordered) < 2:
         return "it is a single slice, whose thickness is not known"
-    places = np.array([entry.place_mm for entry in ordered])
-    steps = np.diff(places)
-    usual = float(np.median(steps))
-    if steps.min() < SPACING_TOLERANCE * max(usual, 1e-3):
-        same = int(np.sum(steps < SPACING_TOLERANCE * max(usual, 1e-3)))
-        return f"{same + 1} of its slices lie at one place (several time points or contrasts)"
-    wrong = np.flatnonzero(np.abs(steps - usual) > SPACING_TOLERANCE * usual)
-    if wrong.size:
-        at = int(wrong[0])
-        return (
-            f"slices are missing: they are {usual:.2f} mm apart, but {steps[at]:.2f} mm between "
-            f"{ordered[at].path.name} and {ordered[at + 1].path.name}"
-        )
-    return ""
+    places = [entry.place_mm for entry in ordered]
+    return slice_steps_problem(places, [entry.path.name for entry in ordered])
 
 
 def require_regular(series: DicomSeries) -> None:

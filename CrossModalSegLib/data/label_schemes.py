@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from CrossModalSegLib.core.errors import LabelError
 from CrossModalSegLib.core.tasks import Task
+from CrossModalSegLib.data.structures import StructureNames
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,30 +19,51 @@ class LabelScheme:
             not have are background. A task that is not named takes the values as they are.
         strays: Values that occur by mistake, and the dataset's value that each is read as, with a
             warning.
+        names: The dataset's values and what it calls them. Names of the task's classes give their
+            values, others background; if none is one, values are taken as they are.
     """
 
-    values: Mapping[str, Mapping[int, int]]
+    values: Mapping[str, Mapping[int, int]] = field(default_factory=dict)
     strays: Mapping[int, int] = field(default_factory=dict)
+    names: Mapping[int, str] = field(default_factory=dict)
 
-    def value_map(self, task: Task) -> dict[int, int] | None:
-        """Return our value of each of the dataset's, strays included; None if all are the same."""
-        own = self.values.get(task.name)
+    def value_map(
+        self, task: Task, label_names: Mapping[str, str] | None = None
+    ) -> dict[int, int] | None:
+        """Return our value of each of the dataset's, strays included; None if all are the same.
+
+        Args:
+            task: What the labels are to mean.
+            label_names: See `CohortSettings`.
+
+        Raises:
+            LabelError: The dataset's name of a value stands for several classes together.
+            UnknownNameError: `label_names` names a structure that the task does not have.
+        """
+        own = self.values.get(task.name) or self._by_name(task, label_names)
         if own is None and not self.strays:
             return None
         known = {0: 0, **(own if own is not None else {v: v for v in task.known_values})}
         return {**known, **{stray: known.get(meant, 0) for stray, meant in self.strays.items()}}
 
+    def _by_name(
+        self, task: Task, label_names: Mapping[str, str] | None
+    ) -> Mapping[int, int] | None:
+        """Return the value of the class that each name stands for; None if no name does.
 
-def scheme_of_names(names: Mapping[int, str], task_values: Mapping[str, int]) -> dict[int, int]:
-    """Return our value of each named value of a dataset; structures of other names are background.
-
-    Args:
-        names: The dataset's values and their names.
-        task_values: Names of the task's classes, normalised by `plain_name`, and their values.
-    """
-    return {value: task_values.get(plain_name(name), 0) for value, name in names.items()}
-
-
-def plain_name(name: str) -> str:
-    """Return a structure's name in small letters and single spaces, to compare names."""
-    return " ".join(name.casefold().replace("_", " ").replace("-", " ").split())
+        Raises:
+            LabelError: A name stands for several classes together.
+        """
+        names = StructureNames(task, label_names)
+        found = {value: names.of_name(name) for value, name in self.names.items()}
+        if not any(found.values()):
+            return None
+        for value, union in found.items():
+            if union and len(union) > 1:
+                classes = ", ".join(map(str, sorted(union)))
+                raise LabelError(
+                    f"The label {value}, {self.names[value]!r}, stands for the classes {classes} "
+                    f"of task {task.name!r} together.",
+                    hint="Choose a task that has it as one class, e.g. whole_tumour.",
+                )
+        return {value: next(iter(union)) if union else 0 for value, union in found.items()}

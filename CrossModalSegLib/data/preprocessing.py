@@ -10,7 +10,7 @@ the closest anatomical plane: obliqueness is never resampled away.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -28,7 +28,14 @@ from CrossModalSegLib.core.modalities import Modality
 from CrossModalSegLib.core.tasks import Slicing, Task
 from CrossModalSegLib.core.volume import Volume
 from CrossModalSegLib.data.intensity import IntensityRule, intensity_rule, scale_intensities
-from CrossModalSegLib.data.resampling import PlaneMap, centred_axis_map, largest
+from CrossModalSegLib.data.resampling import AxisMap, PlaneMap, centred_axis_map, largest
+from CrossModalSegLib.data.through_plane import (
+    needed_slices,
+    resample_images,
+    resample_labels,
+    return_slices,
+    slice_axis_map,
+)
 
 ORIENTATION_OF_SLICING: dict[Slicing, str] = {"axial": "LPS", "coronal": "LIP", "sagittal": "PIL"}
 """Directions in which columns, rows and slices grow."""
@@ -43,12 +50,15 @@ class Preprocessing:
         matrix: Rows and columns of a slice, cropped or padded on the volume's centre.
         intensity: How intensities become numbers in [-1, 1].
         spacing_mm: Distance between rows and between columns after resampling within the slice;
-            None keeps the volume's own. Slices are never resampled across.
+            None keeps the volume's own.
+        slice_spacing_mm: Distance between slices after resampling across them; None keeps the
+            volume's own slices.
         interpolation: Of images, where they are resampled; labels and probabilities are always
             resampled linearly, class by class.
         bias_correction: "n4" evens out the shading of an MR first (`data.bias_field`).
         crop: "foreground" centres the matrix on what is not air, instead of on the volume
             (`data.foreground`).
+        further_intensities: The rules of a case's second and further images (`data.channels`).
     """
 
     slicing: Slicing
@@ -58,6 +68,8 @@ class Preprocessing:
     interpolation: Literal["linear", "spline"] = "linear"
     bias_correction: Literal["none", "n4"] = "none"
     crop: Literal["none", "foreground"] = "none"
+    further_intensities: tuple[IntensityRule, ...] = ()
+    slice_spacing_mm: float | None = None
 
     def __post_init__(self) -> None:
         """Refuse sizes that are not positive.
@@ -69,6 +81,31 @@ class Preprocessing:
             raise ConfigError(f"matrix is {self.matrix}, expected two positive whole numbers.")
         if self.spacing_mm is not None and not min(self.spacing_mm) > 0:
             raise ConfigError(f"spacing_mm is {self.spacing_mm}, expected two positive numbers.")
+        if self.slice_spacing_mm is not None and not self.slice_spacing_mm > 0:
+            raise ConfigError(
+                f"slice_spacing_mm is {self.slice_spacing_mm}, expected a positive number."
+            )
+
+    @property
+    def num_channels(self) -> int:
+        """Number of images that one case has."""
+        return 1 + len(self.further_intensities)
+
+    def of_channel(self, channel: int) -> Preprocessing:
+        """Return how one image of a case is prepared, 0 being the first.
+
+        N4 is for MR: a CT beside MR images is left as it is.
+        """
+        if self.num_channels == 1:
+            return self
+        rule = (self.intensity, *self.further_intensities)[channel]
+        is_hu = rule.kind == "window_hu"
+        return replace(
+            self,
+            intensity=rule,
+            further_intensities=(),
+            bias_correction="none" if is_hu else self.bias_correction,
+        )
 
 
 def default_preprocessing(
@@ -107,6 +144,7 @@ def prepare_image(volume: Volume, settings: Preprocessing) -> NDArray[np.float32
     darkest = -1.0 if is_window else float(scaled.array_kji.min())
     slices = reorient(scaled, ORIENTATION_OF_SLICING[settings.slicing]).array_kji
     is_spline = settings.interpolation == "spline"
+    slices = resample_images(slices, _slice_map(volume, settings, is_spline=is_spline))
     prepared = _plane_map(volume, settings, is_spline=is_spline).apply(slices, darkest)
     return np.clip(prepared, -1.0, 1.0, out=prepared)  # weights sum to 1 only up to rounding
 
@@ -119,14 +157,15 @@ def prepare_labels(volume: Volume, settings: Preprocessing) -> NDArray[np.uint8]
     differently by a rounding error, which matters at obliqueness of just 45 degrees.
     """
     slices = reorient(volume, ORIENTATION_OF_SLICING[settings.slicing]).array_kji
-    return _plane_map(volume, settings).apply_to_labels(slices)
+    return resample_labels(slices, _plane_map(volume, settings), _slice_map(volume, settings))
 
 
 def prepared_affine(volume: Volume, settings: Preprocessing) -> Affine:
     """Return the affine from (column, row, slice) of prepared slices to RAS in mm."""
-    plane = _plane_map(volume, settings)
-    index_map = np.diag([plane.columns.step, plane.rows.step, 1.0, 1.0])
-    index_map[:2, 3] = plane.columns.start, plane.rows.start
+    plane, across = _plane_map(volume, settings), _slice_map(volume, settings)
+    axes = (plane.columns, plane.rows, across)
+    index_map = np.diag([*(axis.step for axis in axes), 1.0])
+    index_map[:3, 3] = [axis.start for axis in axes]
     oriented = reorient(volume, ORIENTATION_OF_SLICING[settings.slicing])
     return np.asarray(oriented.affine_ras @ index_map)
 
@@ -208,22 +247,23 @@ def restore_shares(
     outside: float = 0.0,
     slices: range | None = None,
 ) -> Iterator[tuple[int, NDArray[np.float32]]]:
-    """Yield each slice's index and its values (..., row, column) on the volume's own rows.
+    """Yield the index of each slice of the volume and its values (..., row, column) there.
 
     Args:
-        slices_of_shares: One array (..., row, column) a slice, in order.
+        slices_of_shares: One array (..., row, column) a prepared slice, in order.
         grid: The volume that was prepared; only its geometry counts.
         settings: As it was prepared.
         outside: Value where the network saw nothing.
-        slices: Those that are given. None: all.
+        slices: Those that are given; slices of the volume that need others are left out. None: all.
 
     Raises:
         GeometryError: Number or size of the slices do not fit the volume.
     """
-    plane = _plane_map(grid, settings)
-    wanted = range(_depth(grid, settings)) if slices is None else slices
-    for index, shares in _checked(slices_of_shares, wanted, settings):
-        yield index, plane.apply_back(shares, outside)
+    plane, across = _plane_map(grid, settings), _slice_map(grid, settings)
+    wanted = range(across.size_out) if slices is None else slices
+    checked = _checked(slices_of_shares, wanted, settings)
+    own_rows = (plane.apply_back(shares, outside) for shares in checked)
+    yield from return_slices(own_rows, across, wanted)
 
 
 def empty_slices(grid: Volume, settings: Preprocessing, kind: np.dtype[Any]) -> NDArray[Any]:
@@ -246,23 +286,24 @@ def return_to_grid(array: NDArray[Any], grid: Volume, settings: Preprocessing) -
 
 
 def slices_that_meet(mask: Volume, settings: Preprocessing) -> range:
-    """Return the prepared slices from the first to the last that hold a voxel of a mask."""
+    """Return the prepared slices from the first to the last that tell of a voxel of a mask."""
     oriented = reorient(mask, ORIENTATION_OF_SLICING[settings.slicing]).array_kji
     hit = np.flatnonzero(oriented.any(axis=(1, 2)))
-    return range(int(hit[0]), int(hit[-1]) + 1) if hit.size else range(0)
+    own = range(int(hit[0]), int(hit[-1]) + 1) if hit.size else range(0)
+    return needed_slices(own, _slice_map(mask, settings))
 
 
 def _checked(
     entries: Iterable[NDArray[np.floating]], wanted: range, settings: Preprocessing
-) -> Iterator[tuple[int, NDArray[np.float32]]]:
-    """Yield the slices with their index, as float32; refuse more, fewer or others than expected."""
+) -> Iterator[NDArray[np.float32]]:
+    """Yield the slices as float32; refuse more, fewer or others than expected."""
     count = 0
     for count, entry in enumerate(entries, start=1):
         if count > len(wanted):
             break
         if entry.shape[-2:] != settings.matrix:
             raise _misfit(f"a slice of shape {entry.shape}", settings.matrix)
-        yield wanted[count - 1], np.asarray(entry, np.float32)
+        yield np.asarray(entry, np.float32)
     if count != len(wanted):
         got = "more slices" if count > len(wanted) else f"{count} slices"
         raise _misfit(got, len(wanted))
@@ -284,6 +325,13 @@ def _axis_order(grid: Volume, settings: Preprocessing) -> list[int]:
 
 def _depth(grid: Volume, settings: Preprocessing) -> int:
     return grid.shape_ijk[_axis_order(grid, settings)[2]]
+
+
+def _slice_map(grid: Volume, settings: Preprocessing, *, is_spline: bool = False) -> AxisMap:
+    """Return where prepared slices lie among those of the reoriented volume."""
+    slice_axis = _axis_order(grid, settings)[2]
+    size, own_mm = grid.shape_ijk[slice_axis], grid.spacing_mm[slice_axis]
+    return slice_axis_map(size, own_mm, settings.slice_spacing_mm, is_spline=is_spline)
 
 
 def _plane_map(grid: Volume, settings: Preprocessing, *, is_spline: bool = False) -> PlaneMap:

@@ -8,8 +8,8 @@ sifa          cardiac: coronal 256x256; top 2 % clipped, z-score of the volume, 
 sifa_release  the same for what SIFA and MPSCL released as z-scores: the fixed map alone
 brats         axial 240x240 at 1 mm, the whole slice (BiGL), z-score of the brain
               (DSAN, section 4.1)
-abdomen       axial 512x512 (GLUA); CT clipped to +-350 HU at 1 mm (1x1x4 mm in a public recipe:
-              slices are not resampled across); MR robust z-score at 1 mm
+abdomen       axial 512x512 (GLUA); CT clipped to +-350 HU at 1x1x4 mm, as in a public recipe; MR
+              robust z-score at 1 mm, its thick slices (5.5 to 9 mm in CHAOS) as they are
 ============  =====================================================================================
 """
 
@@ -25,6 +25,7 @@ from CrossModalSegLib.data.intensity import SIFA_RANGES, IntensityRule, intensit
 from CrossModalSegLib.data.preprocessing import Preprocessing, default_preprocessing
 
 ABDOMEN_HU = (-350.0, 350.0)
+ABDOMEN_SLICE_MM = 4.0
 
 _Recipe = Callable[[Task, Modality], Preprocessing]
 
@@ -74,8 +75,10 @@ def _brats(task: Task, modality: Modality) -> Preprocessing:
 
 def _abdomen(task: Task, modality: Modality) -> Preprocessing:
     base = default_preprocessing(task, modality, matrix=(512, 512), spacing_mm=(1.0, 1.0))
-    rule = replace(intensity_rule(modality), window_hu=ABDOMEN_HU if modality.is_ct else None)
-    return replace(base, slicing="axial", intensity=rule)
+    if not modality.is_ct:
+        return replace(base, slicing="axial")
+    rule = replace(intensity_rule(modality), window_hu=ABDOMEN_HU)
+    return replace(base, slicing="axial", intensity=rule, slice_spacing_mm=ABDOMEN_SLICE_MM)
 
 
 RECIPES: dict[str, tuple[tuple[str, ...], _Recipe]] = {

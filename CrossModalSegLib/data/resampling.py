@@ -1,4 +1,4 @@
-"""Resampling within slices: separable, linear, and exact where nothing has to be resampled."""
+"""Resampling along axes: separable, linear, and exact where nothing has to be resampled."""
 
 from __future__ import annotations
 

@@ -14,8 +14,13 @@ from torch import Generator, Tensor
 
 from CrossModalSegLib.core.errors import CohortError, ConfigError, MismatchError
 from CrossModalSegLib.core.tensors import Images, Labels, UnpairedBatch
-from CrossModalSegLib.data.adapters.case_files import Split
-from CrossModalSegLib.data.cohort import Cohort, CohortCase, require_labelled
+from CrossModalSegLib.data.cohort import (
+    Cohort,
+    CohortCase,
+    require_labelled,
+    require_same_channels,
+)
+from CrossModalSegLib.data.split_names import Split
 
 Augment = Callable[[Images, Labels | None, Generator], tuple[Images, Labels | None]]
 """A random change of a batch; draws from the generator alone."""
@@ -129,12 +134,12 @@ class SliceSampler:
         for number in slice_numbers:
             place = int(np.searchsorted(self._first_slices, number, side="right")) - 1
             case, row = self._cases[place], number - int(self._first_slices[place])
-            images.append(np.array(self.cohort.images(case)[row], dtype=np.float32))
+            images.append(np.array(self.cohort.channels(case)[row], dtype=np.float32))
             stored = self.cohort.labels(case) if self._is_labelled else None
             if stored is not None:
                 labels.append(np.array(stored[row], dtype=np.int64))
         return SliceBatch(
-            images=torch.from_numpy(np.stack(images))[:, None],
+            images=torch.from_numpy(np.stack(images)),
             labels=torch.from_numpy(np.stack(labels)) if labels else None,
         )
 
@@ -182,7 +187,7 @@ class UnpairedSampler:
 
     Raises:
         CohortError: The source has no labels, or a split is empty.
-        MismatchError: Slices of source and target differ in size.
+        MismatchError: Slices of source and target differ in size or channels.
     """
 
     def __init__(
@@ -207,6 +212,7 @@ class UnpairedSampler:
                 f"those of {target.folder} {self._target.slice_shape}; expected the same.",
                 hint="Prepare both cohorts with the same matrix.",
             )
+        require_same_channels(source, target)
 
     def next(self) -> UnpairedBatch:
         """Draw the next batch."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +16,7 @@ from CrossModalSegLib.core.tasks import Region, StructureClass, Task
 from CrossModalSegLib.core.volume import Volume
 from CrossModalSegLib.data.itk_reading import affine_of, read_itk_image
 from CrossModalSegLib.data.slicer_segments import Segment, read_segments, segmentation_fields
+from CrossModalSegLib.data.structures import Membership, StructureNames, Values, describe_values
 from CrossModalSegLib.data.volume_encoding import write_nrrd_layers
 from CrossModalSegLib.data.volume_files import (
     new_file,
@@ -23,9 +24,6 @@ from CrossModalSegLib.data.volume_files import (
     require_known_labels,
     write_volume,
 )
-
-Values = frozenset[int]
-"""Classes that a segment unites."""
 
 
 def write_segmentation(
@@ -70,7 +68,13 @@ def write_segmentation(
         write_nrrd_layers(array, labels.affine_ras, temporary, fields)
 
 
-def read_segmentation(path: Path | str, task: Task, *, grid: Volume | None = None) -> Volume:
+def read_segmentation(
+    path: Path | str,
+    task: Task,
+    *,
+    grid: Volume | None = None,
+    label_names: Mapping[str, str] | None = None,
+) -> Volume:
     """Read labels of a task from a `.seg.nrrd` (also one that Slicer saved) or a label map.
 
     Args:
@@ -78,6 +82,7 @@ def read_segmentation(path: Path | str, task: Task, *, grid: Volume | None = Non
         task: Its classes and regions are found by the segments' IDs or names, in any order.
         grid: Slicer crops a segmentation to what it holds; give the image's grid to have the
             rest filled with background.
+        label_names: Names of segments and the class or region that is meant, "" for none.
 
     Raises:
         InputFileError: The file cannot be read.
@@ -88,8 +93,23 @@ def read_segmentation(path: Path | str, task: Task, *, grid: Volume | None = Non
     if volume_suffix(path) != ".seg.nrrd":
         labels = read_labels(path, task=task)
     else:
-        labels = _read_segments(path, task)
+        labels = _read_segments(path, StructureNames(task, label_names))
     return labels if grid is None else _placed(labels, grid, path)
+
+
+def describe_segments(path: Path, names: StructureNames) -> str:
+    """Say in one line what each segment of a `.seg.nrrd` is read as.
+
+    Raises:
+        InputFileError: The file cannot be read.
+    """
+    image = read_itk_image(path)
+    segments = read_segments({key: image.GetMetaData(key) for key in image.GetMetaDataKeys()})
+    meant = [names.of_name(s.identifier) or names.of_name(s.name) for s in segments]
+    return ", ".join(
+        f"{segment.name}={describe_values(values)}"
+        for segment, values in zip(segments, meant, strict=True)
+    )
 
 
 def _flat(labels: Volume, task: Task) -> tuple[list[Segment], NDArray[np.uint8]]:
@@ -116,7 +136,7 @@ def _segment(structure: StructureClass | Region, label_value: int, layer: int) -
     )
 
 
-def _read_segments(path: Path, task: Task) -> Volume:
+def _read_segments(path: Path, names: StructureNames) -> Volume:
     image = read_itk_image(path)
     segments = read_segments({key: image.GetMetaData(key) for key in image.GetMetaDataKeys()})
     if not segments:
@@ -131,68 +151,39 @@ def _read_segments(path: Path, task: Task) -> Volume:
         )
     array = SimpleITK.GetArrayViewFromImage(image)
     layers = array if array.ndim == 4 else array[..., np.newaxis]
-    parts = [_values_of(segment, task, path) for segment in segments]
-    labels = _labels_of(layers, segments, parts, path)
+    labels = _labels_of(layers, segments, names, path)
     return Volume(labels, affine_of(image, path))
 
 
-def _values_of(segment: Segment, task: Task, path: Path) -> Values:
-    """Return the classes that a segment unites, by its ID or else its name."""
-    structures: dict[str, Values] = {}
-    for entry in task.classes:
-        structures |= dict.fromkeys((entry.name, entry.label), frozenset({entry.value}))
-    for region in task.regions:
-        structures |= dict.fromkeys((region.name, region.label), frozenset(region.values))
-    by_name = {name.casefold(): values for name, values in structures.items()}
-    for text in (segment.identifier, segment.name):
-        if text.casefold() in by_name:
-            return by_name[text.casefold()]
-    raise LabelError(
-        f"{path} has a segment {segment.name!r}, which task {task.name!r} does not know; expected "
-        f"some of {', '.join(structures)}.",
-        hint="Rename or remove the segment, or choose the task that it was made for.",
-    )
-
-
 def _labels_of(
-    layers: NDArray[np.integer],
-    segments: Sequence[Segment],
-    parts: Sequence[Values],
-    path: Path,
+    layers: NDArray[np.integer], segments: Sequence[Segment], names: StructureNames, path: Path
 ) -> NDArray[np.uint8]:
     """Return the class of each voxel: the one in all segments that hold it and in no other."""
-    membership = np.zeros(layers.shape[:3], np.uint64)  # bit n: segment n holds the voxel
-    for bit, segment in enumerate(segments):
+    values = [_values_of(segment, names, path) for segment in segments]
+    meant = [segment for segment, part in zip(segments, values, strict=True) if part]
+    membership = Membership(layers.shape[:3], [part for part in values if part])
+    for part, segment in enumerate(meant):
         if segment.layer >= layers.shape[3]:
             raise InputFileError(
                 f"{path} has {layers.shape[3]} layers, but segment {segment.name!r} is in layer "
                 f"{segment.layer}.",
                 hint="Save the segmentation with Slicer again.",
             )
-        holds = layers[..., segment.layer] == segment.label_value
-        membership |= holds.astype(np.uint64) << np.uint64(bit)
-    labels = np.zeros(membership.shape, np.uint8)
-    for found in np.unique(membership):
-        holding = [bit for bit in range(len(segments)) if int(found) >> bit & 1]
-        if holding:
-            where = membership == found
-            names = [segments[bit].name for bit in holding]
-            labels[where] = _only_class(parts, holding, names, int(where.sum()), path)
-    return labels
+        membership.add(part, segment.name, layers[..., segment.layer] == segment.label_value)
+    return membership.labels(path)
 
 
-def _only_class(
-    parts: Sequence[Values], holding: Sequence[int], names: list[str], voxels: int, path: Path
-) -> int:
-    others = [part for bit, part in enumerate(parts) if bit not in holding]
-    possible = frozenset.intersection(*(parts[bit] for bit in holding)).difference(*others)
-    if len(possible) != 1:
-        raise LabelError(
-            f"{path} has {voxels} voxels in {' and '.join(names)} alone, which is no class of "
-            "the task.",
-            hint="Correct the segments: overlaps are for nested regions only.",
-        )
-    return next(iter(possible))
+def _values_of(segment: Segment, names: StructureNames, path: Path) -> Values:
+    """Return the classes that a segment unites, by its ID or else its name."""
+    for text in (segment.identifier, segment.name):
+        values = names.of_name(text)
+        if values is not None:
+            return values
+    raise LabelError(
+        f"{path} has a segment {segment.name!r}, which task {names.task.name!r} does not know; "
+        f"expected some of {', '.join(names.expected)}.",
+        hint="Rename or remove the segment, or choose the task that it was made for.",
+    )
 
 
 def _placed(labels: Volume, grid: Volume, path: Path) -> Volume:

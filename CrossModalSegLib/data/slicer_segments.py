@@ -16,7 +16,7 @@ TERMINOLOGY_CONTEXT = "Segmentation category and type - 3D Slicer General Anatom
 ANATOMY_CONTEXT = "Anatomic codes - DICOM master list"
 
 _TISSUE = CodedConcept(scheme="SCT", value="85756007", meaning="Tissue")
-_UNSPECIFIED = Terminology(category=_TISSUE, type=_TISSUE)
+UNSPECIFIED = Terminology(category=_TISSUE, type=_TISSUE)
 """What Slicer gives to segments of which nothing is known."""
 
 _REFERENCE_GEOMETRY = "Reference image geometry"
@@ -96,7 +96,7 @@ def read_segments(fields: Mapping[str, str]) -> list[Segment]:
 
 def terminology_text(terminology: Terminology | None) -> str:
     """Serialise as Slicer's terminology logic does: context~category~type~modifier~anatomy..."""
-    entry = terminology or _UNSPECIFIED
+    entry = terminology or UNSPECIFIED
     return "~".join(
         [
             TERMINOLOGY_CONTEXT,

@@ -8,7 +8,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from CrossModalSegLib.core.errors import CohortError, ConfigError, LeakageError
-from CrossModalSegLib.data.adapters.case_files import SPLITS, CaseFiles, Split
+from CrossModalSegLib.data.adapters.case_files import CaseFiles
+from CrossModalSegLib.data.split_names import SPLITS, Split
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,8 +1,8 @@
 """TensorFlow's record files, without TensorFlow: the first `Example` of a file.
 
 A record is length (uint64), checksum of the length (uint32), content, checksum of the content
-(uint32), little-endian; checksums are masked CRC-32C. The checksum of the length is verified, and
-that not a byte is missing. The content is a protocol buffer message::
+(uint32), little-endian; checksums are masked CRC-32C (`data.crc32c`). The content is a protocol
+buffer message::
 
     Example { Features features = 1 }        Features { map<string, Feature> feature = 1 }
     Feature { oneof: BytesList = 1, FloatList = 2, Int64List = 3 }, each with repeated value = 1
@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from CrossModalSegLib.core.errors import InputFileError
+from CrossModalSegLib.data.crc32c import masked_crc32c
 
 _HEADER, _FOOTER_BYTES = struct.Struct("<QI"), 4
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
@@ -66,11 +67,15 @@ class Example:
         yield _SLICE_SHAPE
 
 
-def read_example(path: Path) -> Example:
+def read_example(path: Path, *, is_verified: bool = False) -> Example:
     """Read the first record of a file as an `Example`.
 
+    Args:
+        path: The file.
+        is_verified: Whether the checksum of its content was compared already.
+
     Raises:
-        InputFileError: The file is missing, truncated, or not of this kind.
+        InputFileError: The file is missing, truncated, damaged, or not of this kind.
     """
     try:
         with path.open("rb") as stream:
@@ -86,21 +91,12 @@ def read_example(path: Path) -> Example:
         raise _damaged(path, str(error.strerror)) from error
     if len(content) < length or len(footer) < _FOOTER_BYTES:
         raise _damaged(path, "it is truncated")
+    if not is_verified and struct.pack("<I", masked_crc32c(content)) != footer:
+        raise _damaged(path, "its content does not fit its checksum")
     try:
         return Example(path, dict(_features(content)))
     except (ValueError, TypeError, IndexError, struct.error) as error:
         raise _damaged(path, f"its record cannot be understood ({error})") from error
-
-
-def masked_crc32c(content: bytes) -> int:
-    """Return TensorFlow's checksum: CRC-32C (Castagnoli), rotated and shifted by a constant."""
-    crc = 0xFFFFFFFF
-    for byte in content:
-        crc ^= byte
-        for _ in range(8):
-            crc = (crc >> 1) ^ (0x82F63B78 if crc & 1 else 0)
-    crc ^= 0xFFFFFFFF
-    return (((crc >> 15) | (crc << 17)) + 0xA282EAD8) & 0xFFFFFFFF
 
 
 def _features(content: bytes) -> Iterator[tuple[str, bytes | NDArray[Any]]]:

@@ -19,17 +19,19 @@ import numpy as np
 
 from CrossModalSegLib.core.config import from_dict, read_json, to_dict, write_json
 from CrossModalSegLib.core.errors import ConfigError, StorageError, storage_errors
-from CrossModalSegLib.data.adapters.case_files import CaseFiles, Split
-from CrossModalSegLib.data.case_preparation import PreparedCase
+from CrossModalSegLib.data.adapters.case_files import CaseFiles
+from CrossModalSegLib.data.case_preparation import ChannelSamples, PreparedCase
 from CrossModalSegLib.data.checks import Finding
 from CrossModalSegLib.data.cohort_record import CASES_FOLDER, CohortCase
 from CrossModalSegLib.data.cohort_settings import CohortSettings
 from CrossModalSegLib.data.output_folders import swap_folders
+from CrossModalSegLib.data.split_names import Split
 from CrossModalSegLib.data.statistics import IntensitySample
 
 DONE_FOLDER = "done"
 _OWNER = "owner"
-_FORMAT = 1
+_KINDS = ("raw", "slices")
+_FORMAT = 2
 
 
 @contextmanager
@@ -80,16 +82,19 @@ def remember(folder: Path, prepared: PreparedCase, key: str) -> None:
     place = folder / DONE_FOLDER
     with storage_errors(place):
         place.mkdir(exist_ok=True)
-        np.savez(
-            place / f"{prepared.case.id}.npz",
-            raw=prepared.raw.values,
-            slices=prepared.slices.values,
-        )
+        values = {
+            f"{kind}_{channel}": getattr(samples, kind).values
+            for channel, samples in enumerate(prepared.channels)
+            for kind in _KINDS
+        }
+        np.savez(place / f"{prepared.case.id}.npz", **values)
     content = {
         "key": key,
         "case": to_dict(prepared.case),
-        "raw": _moments(prepared.raw),
-        "slices": _moments(prepared.slices),
+        "channels": [
+            {kind: _moments(getattr(samples, kind)) for kind in _KINDS}
+            for samples in prepared.channels
+        ],
         "findings": to_dict(prepared.findings),
     }
     write_json(place / f"{prepared.case.id}.json", content)
@@ -104,12 +109,15 @@ def recall(folder: Path, case_id: str, key: str) -> PreparedCase | None:
             return None
         case = from_dict(CohortCase, content["case"], "case")
         with np.load(place / f"{case_id}.npz", allow_pickle=False) as samples:
-            raw, slices = (_sample(content[n], samples[n]) for n in ("raw", "slices"))
+            channels = tuple(
+                ChannelSamples(*(_sample(moments[k], samples[f"{k}_{n}"]) for k in _KINDS))
+                for n, moments in enumerate(content["channels"])
+            )
         findings = tuple(from_dict(Finding, entry, "finding") for entry in content["findings"])
     except (ConfigError, OSError, KeyError, TypeError, ValueError):
         return None
     has_arrays = all((folder / CASES_FOLDER / case_id / name).is_file() for name in case.checksums)
-    return PreparedCase(case, raw, slices, findings) if has_arrays else None
+    return PreparedCase(case, channels, findings) if has_arrays else None
 
 
 def forget_others(folder: Path, ids: set[str]) -> None:

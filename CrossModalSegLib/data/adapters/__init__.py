@@ -6,6 +6,7 @@ of images, which whoever only needs the names here must not wait for.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from CrossModalSegLib.data.adapters.case_files import CaseFiles, CaseProblem, Discovery, Wanted
@@ -14,10 +15,28 @@ __all__ = ["CaseFiles", "CaseProblem", "Discovery", "Wanted", "discover"]
 
 
 def discover(
-    dataset: str, root: Path, modality: str, *, series: str = "", is_strict: bool = True
+    dataset: str,
+    root: Path,
+    modality: str | Sequence[str],
+    *,
+    series: str | Sequence[str] = "",
+    is_strict: bool = True,
 ) -> Discovery:
-    """Find the cases of a dataset: see `registry.find_dataset`."""
-    from CrossModalSegLib.data.adapters.registry import find_dataset
+    """Find the cases of a dataset: see `registry.find_modalities`.
 
-    wanted = Wanted(modality=modality, series=series, is_strict=is_strict)
-    return find_dataset(dataset, root, wanted)
+    Args:
+        dataset: Name of an adapter, or "auto".
+        root: The dataset's folder or file.
+        modality: One, or those that make the channels of a case, in order.
+        series: One, or as many as there are modalities.
+        is_strict: Whether one bad case of a plain folder or list is an error for all of it.
+    """
+    from CrossModalSegLib.data.adapters.registry import find_modalities
+
+    names = [modality] if isinstance(modality, str) else list(modality)
+    parts = [series] * len(names) if isinstance(series, str) else list(series)
+    wanted = [
+        Wanted(modality=name, series=part, is_strict=is_strict)
+        for name, part in zip(names, parts, strict=True)
+    ]
+    return find_modalities(dataset, root, wanted)

@@ -54,7 +54,9 @@ def find_btcv(root: Path, wanted: Wanted) -> Discovery | None:
         return None
     problems = [
         CaseProblem(
-            case=name, problem="has a label map and no image", hint="Download its img file."
+            case=f"btcv_{name}",
+            problem="has a label map and no image",
+            hint="Download its img file.",
         )
         for name in sorted(set(found["label"]) - set(found["img"]))
     ]

@@ -6,16 +6,13 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal, Protocol, get_args
+from typing import Protocol
 
 from CrossModalSegLib.core.errors import CohortError
 from CrossModalSegLib.core.paths import volume_suffix
 from CrossModalSegLib.core.volume import Volume
 from CrossModalSegLib.data.label_schemes import LabelScheme
-
-Split = Literal["train", "validation", "test"]
-SPLITS: tuple[Split, ...] = get_args(Split)
-"""The parts of a cohort (CONTRACTS: Identifiers)."""
+from CrossModalSegLib.data.split_names import Split
 
 IMAGE_SUFFIXES = (".nii.gz", ".nii", ".nrrd", ".mha")
 """Endings of image files."""
@@ -59,6 +56,10 @@ class CaseFiles:
         reader: How the files are read; None for a volume file and a label map.
         scheme: What the label values mean; None if they are the task's.
         notes: What users should know of this case before they trust it.
+        objects: DICOM files whose named structures are its labels (`data.label_objects`); `label`
+            is the first of them.
+        further: Where the second and further images of this case are, in order; their labels,
+            splits and schemes do not count.
     """
 
     id: str
@@ -69,12 +70,21 @@ class CaseFiles:
     reader: CaseReader | None = None
     scheme: LabelScheme | None = None
     notes: tuple[str, ...] = ()
+    objects: tuple[Path, ...] = ()
+    further: tuple[CaseFiles, ...] = ()
+
+    @property
+    def images(self) -> tuple[CaseFiles, ...]:
+        """The places of all images, in order; at least one."""
+        return (self, *self.further)
 
     def files(self) -> tuple[Path, ...]:
         """Return every file that is read."""
         if self.reader is not None:
-            return self.reader.files(self)
-        return (self.image,) if self.label is None else (self.image, self.label)
+            own = self.reader.files(self)
+        else:
+            own = (self.image,) if self.label is None else (self.image, self.label)
+        return tuple(dict.fromkeys((*own, *(p for case in self.further for p in case.files()))))
 
 
 @dataclass(frozen=True, kw_only=True)

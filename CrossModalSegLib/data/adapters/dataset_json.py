@@ -20,19 +20,19 @@ from typing import Any
 from CrossModalSegLib.core.config import read_json
 from CrossModalSegLib.core.errors import CohortError, ConfigError
 from CrossModalSegLib.core.paths import case_name
-from CrossModalSegLib.core.tasks import TASKS
 from CrossModalSegLib.data.adapters.case_files import (
     CaseFiles,
     CaseProblem,
     Discovery,
-    Split,
     Wanted,
     is_image_file,
     sorted_cases,
     walk_files,
 )
 from CrossModalSegLib.data.adapters.readers import ChannelReader
-from CrossModalSegLib.data.label_schemes import LabelScheme, plain_name, scheme_of_names
+from CrossModalSegLib.data.label_schemes import LabelScheme
+from CrossModalSegLib.data.split_names import Split
+from CrossModalSegLib.data.structures import plain_name
 
 NNUNET_EXPECTED = "nnU-Net's raw layout: dataset.json, imagesTr/<case>_0000.nii.gz, labelsTr"
 DECATHLON_EXPECTED = "a dataset.json with training: [{image, label}] (Medical Decathlon, MONAI)"
@@ -50,29 +50,14 @@ _CHANNELS = {
 }
 """Names of channels, for modalities that they name without doubt."""
 
-_SYNONYMS = {
-    "brain_tumour": {
-        "edema": 2,
-        "oedema": 2,
-        "peritumoral edema": 2,
-        "non enhancing tumor": 1,
-        "necrosis": 1,
-        "necrotic": 1,
-        "necrotic tumor core": 1,
-        "enhancing tumor": 3,
-        "enhancing tumour": 3,
-    },
-    "cardiac": {"left atrium blood cavity": 2, "left ventricle blood cavity": 3},
-}
-
 
 def find_nnunet(root: Path, wanted: Wanted) -> Discovery | None:
     """Find the cases of nnU-Net's raw layout."""
     if not (root / _FILE).is_file() or not (root / "imagesTr").is_dir():
         return None
     content = _read(root / _FILE)
-    if "file_ending" not in content and _entries(content):
-        return None  # the Decathlon's, which nnU-Net 1 had taken over, lists its files
+    if _lists_its_files(content, root):
+        return None
     names = content.get("channel_names", content.get("modality", {"0": ""}))
     channel = _channel(root, names, wanted)
     scheme = _scheme(content.get("labels", {}))
@@ -108,7 +93,7 @@ def find_decathlon(root: Path, wanted: Wanted) -> Discovery | None:
     if path.suffix != ".json" or not path.is_file():
         return None
     content = _read(path)
-    if not _entries(content) or "file_ending" in content:
+    if not _lists_its_files(content, path.parent):
         return None
     names = content.get("modality", content.get("channel_names", {"0": ""}))
     channel = _channel(root, names, wanted)
@@ -160,8 +145,8 @@ def _add_entry(
         return
     cases.append(
         CaseFiles(
-            id=case_name(place),
-            subject=case_name(place),
+            id=case_name(folder / files[0]),  # the same for each of its channels
+            subject=case_name(folder / files[0]),
             image=place,
             label=label,
             split=split,
@@ -181,6 +166,19 @@ def _read(path: Path) -> dict[str, Any]:
 def _entries(content: Mapping[str, Any]) -> bool:
     training = content.get("training")
     return isinstance(training, list) and any(isinstance(e, Mapping) for e in training)
+
+
+def _lists_its_files(content: Mapping[str, Any], folder: Path) -> bool:
+    """Tell the Decathlon's layout from nnU-Net's.
+
+    nnU-Net 1 had taken over the lists, too, but its files have the number of a channel in addition.
+    """
+    if "file_ending" in content or not _entries(content):
+        return False
+    images, _ = _nnunet_files(folder / "imagesTr", 0)
+    listed = [entry.get("image") for entry in content["training"] if isinstance(entry, Mapping)]
+    names = {case_name(name) for name in listed if isinstance(name, str)}
+    return names.isdisjoint(images)
 
 
 def _volumes(folder: Path) -> list[Path]:
@@ -223,7 +221,7 @@ def _channel(root: Path, names: Any, wanted: Wanted) -> int:
 
 
 def _scheme(labels: Any) -> LabelScheme | None:
-    """Return what the labels mean to the tasks whose classes they name; None if they name none."""
+    """Return what the label values are called; None if that is not said."""
     if not isinstance(labels, Mapping) or not labels:
         return None
     named: dict[int, str] = {}
@@ -232,12 +230,4 @@ def _scheme(labels: Any) -> LabelScheme | None:
             return None  # nnU-Net's regions: the values are what they are
         is_number_first = str(key).isdigit()
         named[int(key if is_number_first else value)] = str(value if is_number_first else key)
-    values = {}
-    for task in TASKS.values():
-        known = {plain_name(c.name): c.value for c in task.classes}
-        known |= {plain_name(c.label): c.value for c in task.classes}
-        known |= _SYNONYMS.get(task.name, {})
-        mapped = scheme_of_names(named, known)
-        if any(mapped.values()):
-            values[task.name] = mapped
-    return LabelScheme(values=values) if values else None
+    return LabelScheme(names=named)

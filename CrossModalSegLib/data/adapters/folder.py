@@ -9,7 +9,7 @@ images alone                           `ROOT/<case>.*`
 =====================================  ==========================================================
 
 `*` is .nii.gz, .nii, .nrrd or .mha, for labels also .seg.nrrd; labels may be absent; the subject is
-the case.
+the case. Label maps hold the task's values; those of `brain_tumour` also do for `whole_tumour`.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from CrossModalSegLib.data.adapters.case_files import (
     settle_problems,
     sorted_cases,
 )
+from CrossModalSegLib.data.label_schemes import LabelScheme
 
 EXPECTED = (
     "a folder with <case>/image.nii.gz (and label.nii.gz), or images/<case>.nii.gz (and "
@@ -35,6 +36,9 @@ EXPECTED = (
 )
 
 COHORT_FILE = "cohort.json"
+
+SCHEME = LabelScheme(values={"whole_tumour": {1: 1, 2: 1, 3: 1}})
+"""The whole tumour is the union of the parts that `brain_tumour` tells apart."""
 
 _LeftOut = list[CaseProblem] | None
 _Finder = Callable[[Path, str, _LeftOut], list[CaseFiles]]
@@ -82,6 +86,7 @@ def find_folder(root: Path, modality: str, left_out: _LeftOut = None) -> Discove
         layout=f"{name}: {len(cases)} cases",
         cases=cases,
         problems=tuple(left_out or ()),
+        is_co_registered=any(_has_several(case.image) for case in cases),
     )
 
 
@@ -100,6 +105,14 @@ def _has_case_folders(root: Path) -> bool:
 
 def _is_image_name(name: str) -> bool:
     return name == "image" or name.startswith("image_")
+
+
+def _has_several(image: Path) -> bool:
+    """Tell whether a modality's image lies beside those of other modalities."""
+    if not case_name(image).startswith("image_"):
+        return False
+    names = {case_name(path) for path in image.parent.iterdir() if is_image_file(path)}
+    return sum(name.startswith("image_") for name in names) > 1
 
 
 def _find_case_folders(root: Path, modality: str, left_out: _LeftOut) -> list[CaseFiles]:
@@ -126,7 +139,13 @@ def _find_case_folders(root: Path, modality: str, left_out: _LeftOut) -> list[Ca
         else:
             label = labels[0] if labels else None
             cases.append(
-                CaseFiles(id=folder.name, subject=folder.name, image=images[0], label=label)
+                CaseFiles(
+                    id=folder.name,
+                    subject=folder.name,
+                    image=images[0],
+                    label=label,
+                    scheme=SCHEME,
+                )
             )
     settle_problems(
         problems,
@@ -159,7 +178,7 @@ def _find_two_folders(root: Path, modality: str, left_out: _LeftOut) -> list[Cas
         left_out,
     )
     return [
-        CaseFiles(id=case, subject=case, image=path, label=labels.get(case))
+        CaseFiles(id=case, subject=case, image=path, label=labels.get(case), scheme=SCHEME)
         for case, path in images.items()
     ]
 

@@ -1,8 +1,8 @@
 """Cases listed in a CSV or TSV file.
 
-Columns: `image` (required), `label`, `subject`, `case`, `split`. Paths are relative to the file.
-An empty cell is a value that is not given: the case is then named after its image, the subject
-after its case.
+Columns: `image`, `label`, `subject`, `case`, `split`; for cases with several modalities a column
+`image_<modality>` for each in place of `image`. Paths are relative to the file. An empty cell is a
+value that is not given: the case is then named after its first image, the subject after its case.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import csv
 import io
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import cast
 
@@ -19,22 +19,24 @@ from CrossModalSegLib.core.paths import case_name, volume_suffix
 from CrossModalSegLib.data.adapters.case_files import (
     IMAGE_SUFFIXES,
     LABEL_SUFFIXES,
-    SPLITS,
     CaseFiles,
     CaseProblem,
     Discovery,
-    Split,
     require_no_problems,
     settle_problems,
     sorted_cases,
 )
+from CrossModalSegLib.data.split_names import SPLITS, Split
 
 COLUMNS = ("image", "label", "subject", "case", "split")
 
 EXPECTED = (
-    f"a .csv or .tsv file with the columns {', '.join(COLUMNS)} (only image is required; paths "
-    "relative to the file)"
+    f"a .csv or .tsv file with the columns {', '.join(COLUMNS)} (only image is required, or "
+    "image_<modality> for each modality; paths relative to the file)"
 )
+
+_IMAGE_OF = "image_"
+"""Columns of the images of one modality begin so."""
 
 _DELIMITERS = {".csv": ",", ".tsv": "\t"}
 
@@ -46,7 +48,7 @@ def find_manifest(
 
     Args:
         root: The file.
-        modality: Not used: the file says which image is meant.
+        modality: Chooses the column `image_<modality>`, if there is one; else it is `image`.
         left_out: Gets what is wrong with single lines, which is an error otherwise.
 
     Returns:
@@ -56,19 +58,19 @@ def find_manifest(
         CohortError: A column or value is unknown, a file is missing (with its line), or two lines
             name one case.
     """
-    del modality
     delimiter = _DELIMITERS.get(root.suffix.lower())
     if delimiter is None or not root.is_file():
         return None
     cases: list[CaseFiles] = []
     problems: list[CaseProblem] = []
     for line, row in _read_rows(root, delimiter):
-        found = _problems_of(row, root.parent)
+        image = _image_column(root, row, modality)
+        found = _problems_of(row, root.parent, image)
         problems += [
             CaseProblem(case=f"line {line}", problem=f"line {line}: {text}") for text in found
         ]
         if not found:
-            cases.append(_case(row, root.parent))
+            cases.append(_case(row, root.parent, image))
     counts = Counter(case.id for case in cases)
     double = {case: n for case, n in counts.items() if n > 1}
     problems += [
@@ -124,22 +126,42 @@ def _read_rows(path: Path, delimiter: str) -> list[tuple[int, dict[str, str]]]:
 
 def _check_header(path: Path, header: list[str]) -> None:
     for name in header:
-        if name not in COLUMNS:
+        if name not in COLUMNS and not name.startswith(_IMAGE_OF):
             raise CohortError(
                 f"{path} has an unknown column {name!r}.", hint=suggestion(name, COLUMNS)
             )
-    if "image" not in header or len(set(header)) != len(header):
+    if not _image_columns(header) or len(set(header)) != len(header):
         raise CohortError(
             f"{path} has the columns {', '.join(header)}; expected image, and each column once.",
             hint=f"The first line names the columns: {', '.join(COLUMNS)}.",
         )
 
 
-def _problems_of(row: Mapping[str, str], folder: Path) -> list[str]:
+def _image_columns(header: Iterable[str]) -> list[str]:
+    return [name for name in header if name == "image" or name.startswith(_IMAGE_OF)]
+
+
+def _image_column(path: Path, row: Mapping[str, str], modality: str) -> str:
+    """Return the column of a modality's images.
+
+    Raises:
+        CohortError: There are columns of other modalities alone.
+    """
+    named = _IMAGE_OF + modality
+    column = named if named in row else "image"
+    if column not in row:
+        raise CohortError(
+            f"{path} has no column {named!r} and none named 'image'.",
+            hint=f"Its images are in the columns {', '.join(_image_columns(row))}.",
+        )
+    return column
+
+
+def _problems_of(row: Mapping[str, str], folder: Path, image: str) -> list[str]:
     problems = []
-    if not row["image"]:
-        problems.append("no image is given")
-    for column, suffixes in (("image", IMAGE_SUFFIXES), ("label", LABEL_SUFFIXES)):
+    if not row[image]:
+        problems.append("no image is given" if image == "image" else f"no {image} is given")
+    for column, suffixes in ((image, IMAGE_SUFFIXES), ("label", LABEL_SUFFIXES)):
         name = row.get(column)
         if name and not (folder / name).is_file():
             problems.append(f"{column} {name!r} does not exist")
@@ -151,9 +173,10 @@ def _problems_of(row: Mapping[str, str], folder: Path) -> list[str]:
     return problems
 
 
-def _case(row: Mapping[str, str], folder: Path) -> CaseFiles:
-    image, label = folder / row["image"], row.get("label")
-    name = row.get("case") or case_name(image)
+def _case(row: Mapping[str, str], folder: Path, image_column: str) -> CaseFiles:
+    image, label = folder / row[image_column], row.get("label")
+    first = next(row[column] for column in _image_columns(row) if row[column])
+    name = row.get("case") or case_name(folder / first)
     return CaseFiles(
         id=name,
         subject=row.get("subject") or name,

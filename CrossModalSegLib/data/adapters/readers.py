@@ -31,6 +31,8 @@ SLICES_RAS: Affine = np.array(
 """Affine of numpy releases of coronal slices, which store no geometry: columns from the patient's
 right to left, rows from superior to inferior, slices from anterior to posterior, 1 mm."""
 
+_IMAGE_PART = "data_vol"
+
 
 @dataclass(frozen=True)
 class DicomReader:
@@ -49,7 +51,7 @@ class DicomReader:
         """Return every file that is read."""
         if case.label is None:
             return self.slices
-        return (*self.slices, *(self.pictures or (case.label,)))
+        return (*self.slices, *(self.pictures or case.objects or (case.label,)))
 
     def read_image(self, case: CaseFiles) -> Volume:
         """Read the series."""
@@ -60,7 +62,14 @@ class DicomReader:
         """Read the pictures in the order of the slices."""
         if not self.pictures:
             return read_label_values(_label_of(case))
-        array_kji = np.stack([_read_picture(path) for path in self.pictures])
+        pictures = [_read_picture(path) for path in self.pictures]
+        if len({picture.shape for picture in pictures}) > 1:
+            sizes = ", ".join(sorted({_size(picture) for picture in pictures}))
+            raise InputFileError(
+                f"{case.label}: its pictures have different sizes ({sizes} pixels).",
+                hint="Download the pictures again.",
+            )
+        array_kji = np.stack(pictures)
         grid = read_series(self.slices)
         if array_kji.shape != grid.array_kji.shape:
             raise GeometryError(
@@ -88,8 +97,7 @@ class ChannelReader:
     def read_image(self, case: CaseFiles) -> Volume:
         """Read one channel; a three-dimensional file is its only channel."""
         image = read_itk_image(case.image)
-        is_scalar = image.GetDimension() == 3 and image.GetNumberOfComponentsPerPixel() == 1
-        if is_scalar and self.channel == 0:
+        if image.GetDimension() != 4 and self.channel == 0:
             return read_image(case.image)
         if image.GetDimension() != 4 or self.channel >= image.GetSize()[3]:
             raise InputFileError(
@@ -149,7 +157,7 @@ class SliceReader:
         """Read the middle slice of each file."""
         del case
         volume = _coronal(
-            [_read_slice(path, "data_vol").astype(np.float32) for path in self.slices]
+            [_read_slice(path, _IMAGE_PART).astype(np.float32) for path in self.slices]
         )
         if self.unit_range is None:
             return volume
@@ -164,8 +172,10 @@ class SliceReader:
 
 def _read_slice(path: Path, part: str) -> NDArray[Any]:
     """Read a slice, or the middle one of three."""
-    is_record = path.suffix == ".tfrecords"
-    array = read_example(path).volume(part) if is_record else _load(path)
+    if path.suffix == ".tfrecords":  # the image is read first, and verifies the whole record
+        array: NDArray[Any] = read_example(path, is_verified=part != _IMAGE_PART).volume(part)
+    else:
+        array = _load(path)
     if array.ndim == 3:
         channels = 2 if array.shape[2] == 3 else 0
         array = np.take(array, array.shape[channels] // 2, axis=channels)
@@ -212,7 +222,7 @@ def _load(path: Path) -> NDArray[Any]:
 
 def _load_npz(path: Path, name: str) -> NDArray[Any]:
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
             array = np.asarray(arrays[name])
     except (ValueError, OSError, EOFError, KeyError, zipfile.BadZipFile) as error:
         raise _damaged(path, error) from error

@@ -7,11 +7,11 @@ are known by name come first; a plain folder is what is left.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from CrossModalSegLib.core.errors import CohortError, UnknownNameError
+from CrossModalSegLib.core.errors import CohortError, ConfigError, UnknownNameError
 from CrossModalSegLib.data.adapters import (
     brats,
     btcv,
@@ -24,7 +24,13 @@ from CrossModalSegLib.data.adapters import (
     mpscl,
     sifa,
 )
-from CrossModalSegLib.data.adapters.case_files import CaseProblem, Discovery, Wanted
+from CrossModalSegLib.data.adapters.case_files import (
+    CaseProblem,
+    Discovery,
+    Wanted,
+    require_no_problems,
+)
+from CrossModalSegLib.data.adapters.several import join_modalities
 
 AUTO = "auto"
 """The name that stands for whichever adapter recognises the layout."""
@@ -38,11 +44,13 @@ class Adapter:
         find: Takes the dataset's place and which images are meant.
         expected: The layout in words, for messages.
         is_generic: Whether it may also fit datasets that another adapter knows better.
+        has_several: Whether a case may have images of several modalities that belong together.
     """
 
     find: Callable[[Path, Wanted], Discovery | None]
     expected: str
     is_generic: bool = False
+    has_several: bool = False
 
 
 def _find_folder(root: Path, wanted: Wanted) -> Discovery | None:
@@ -56,18 +64,20 @@ def _find_manifest(root: Path, wanted: Wanted) -> Discovery | None:
 
 
 ADAPTERS: dict[str, Adapter] = {
-    "brats": Adapter(brats.find_brats, brats.EXPECTED),
+    "brats": Adapter(brats.find_brats, brats.EXPECTED, has_several=True),
     "mmwhs": Adapter(mmwhs.find_mmwhs, mmwhs.EXPECTED),
     "sifa_slices": Adapter(sifa.find_sifa_slices, sifa.EXPECTED),
     "mpscl": Adapter(mpscl.find_mpscl, mpscl.EXPECTED),
     "sifa_volumes": Adapter(sifa.find_sifa_volumes, sifa.EXPECTED, is_generic=True),
     "chaos": Adapter(chaos.find_chaos, chaos.EXPECTED),
     "btcv": Adapter(btcv.find_btcv, btcv.EXPECTED),
-    "nnunet": Adapter(dataset_json.find_nnunet, dataset_json.NNUNET_EXPECTED),
-    "decathlon": Adapter(dataset_json.find_decathlon, dataset_json.DECATHLON_EXPECTED),
-    "folder": Adapter(_find_folder, folder.EXPECTED, is_generic=True),
-    "csv": Adapter(_find_manifest, manifest.EXPECTED),
-    "dicom": Adapter(dicom.find_dicom, dicom.EXPECTED, is_generic=True),
+    "nnunet": Adapter(dataset_json.find_nnunet, dataset_json.NNUNET_EXPECTED, has_several=True),
+    "decathlon": Adapter(
+        dataset_json.find_decathlon, dataset_json.DECATHLON_EXPECTED, has_several=True
+    ),
+    "folder": Adapter(_find_folder, folder.EXPECTED, is_generic=True, has_several=True),
+    "csv": Adapter(_find_manifest, manifest.EXPECTED, has_several=True),
+    "dicom": Adapter(dicom.find_dicom, dicom.EXPECTED, is_generic=True, has_several=True),
 }
 
 
@@ -105,6 +115,48 @@ def find_dataset(dataset: str, root: Path, wanted: Wanted) -> Discovery:
             f"{root} holds no cases that were recognised.", hint=f"Expected {expected}."
         )
     return found[0]
+
+
+def find_modalities(dataset: str, root: Path, wanted: Sequence[Wanted]) -> Discovery:
+    """Find the cases of a dataset with an image of each modality.
+
+    Args:
+        dataset: As for `find_dataset`.
+        root: The dataset's folder or file.
+        wanted: The images of a case, in the order that its channels get.
+
+    Returns:
+        What was recognised; a case that lacks a modality is a problem.
+
+    Raises:
+        UnknownNameError: No such adapter.
+        CohortError: As for `find_dataset`, or the dataset has one image a case.
+        ConfigError: A modality is named twice.
+    """
+    names = [one.modality for one in wanted]
+    double = sorted({name for name in names if names.count(name) > 1})
+    if double:
+        raise ConfigError(
+            f"{' and '.join(double)} {'are' if len(double) > 1 else 'is'} named several times.",
+            hint="Name each modality once.",
+        )
+    first = find_dataset(dataset, root, wanted[0])
+    if len(wanted) == 1:
+        return first
+    if not ADAPTERS[first.dataset].has_several:
+        able = ", ".join(name for name, adapter in ADAPTERS.items() if adapter.has_several)
+        raise CohortError(
+            f"{root} ({first.layout}) has no images of one case that belong together; "
+            f"{', '.join(names)} were asked for.",
+            hint=f"Name one modality. Several can be taken of: {able}.",
+        )
+    rest = [find_dataset(first.dataset, root, one) for one in wanted[1:]]
+    joined = join_modalities([first, *rest], names)
+    if wanted[0].is_strict and first.dataset in {"folder", "csv"}:
+        texts = [f"{problem.case}: {problem.problem}" for problem in joined.problems]
+        hint = joined.problems[0].hint if joined.problems else ""
+        require_no_problems(texts, root, hint)
+    return joined
 
 
 def _find(chosen: dict[str, Adapter], root: Path, wanted: Wanted) -> list[Discovery]:

@@ -21,13 +21,13 @@ from CrossModalSegLib.data.adapters.case_files import (
     CaseFiles,
     CaseProblem,
     Discovery,
-    Split,
     Wanted,
     sorted_cases,
     walk_files,
 )
 from CrossModalSegLib.data.adapters.readers import ReleasedVolumeReader, SliceReader
 from CrossModalSegLib.data.label_schemes import LabelScheme
+from CrossModalSegLib.data.split_names import Split
 
 EXPECTED = (
     "the SIFA release: ct_train_tfs/ct_train_slice1.tfrecords (ct_val_tfs, mr_...), or its test "

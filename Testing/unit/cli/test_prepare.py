@@ -33,7 +33,7 @@ def dataset(tmp_path: Path) -> Path:
 
 
 def prepare(root: Path, **options: Any) -> Prepare:
-    given = {"root": root, "modality": "ct", "task": "cardiac", "matrix": (8, 8)}
+    given = {"root": root, "modality": ("ct",), "task": "cardiac", "matrix": (8, 8)}
     return Prepare(**{**given, "output": root.parent / "cohort", **options})
 
 
@@ -88,7 +88,7 @@ def test_label_values_that_cannot_be_read_are_usage_errors(
     ("options", "suggested"),
     [
         ({"task": "cardaic"}, "cardiac"),
-        ({"modality": "mr_bsfp"}, "mr_bssfp"),
+        ({"modality": ("mr_bsfp",)}, "mr_bssfp"),
         ({"dataset": "foldr"}, "folder"),
     ],
 )

@@ -56,7 +56,7 @@ def brats(tmp_path: Path) -> Path:
 
 
 def prepare(root: Path, **options: Any) -> Prepare:
-    given = {"root": root, "modality": "ct", "task": "cardiac", "matrix": (8, 8)}
+    given = {"root": root, "modality": ("ct",), "task": "cardiac", "matrix": (8, 8)}
     return Prepare(**{**given, "output": root.parent / "cohort", **options})
 
 
@@ -92,7 +92,7 @@ def test_published_cases_of_a_dataset_without_any_are_a_usage_error(
     brats: Path, reporter: Reporter
 ) -> None:
     with pytest.raises(UsageError, match="No test cases are published"):
-        prepare(brats, modality="t1", task="whole_tumour", split="published", domain="all").run(
+        prepare(brats, modality=("t1",), task="whole_tumour", split="published", domain="all").run(
             reporter
         )
 
@@ -101,16 +101,42 @@ def test_co_registered_modalities_need_a_domain_and_then_share_nobody(
     brats: Path, reporter: Reporter
 ) -> None:
     with pytest.raises(UsageError, match="would be paired"):
-        prepare(brats, modality="t1", task="brain_tumour").run(reporter)
+        prepare(brats, modality=("t1",), task="brain_tumour").run(reporter)
     cohorts = []
     for modality, domain in (("t1", "source"), ("t2", "target")):
         output = brats.parent / domain
-        options: dict[str, Any] = {"modality": modality, "task": "brain_tumour", "split": "80/20"}
+        options: dict[str, Any] = {
+            "modality": (modality,),
+            "task": "brain_tumour",
+            "split": "80/20",
+        }
         prepare(brats, output=output, domain=domain, **options).run(reporter)
         cohorts.append(Cohort.open(output))
     assert len(cohorts[0].cases) + len(cohorts[1].cases) == 8
     require_disjoint_subjects(*cohorts)
     assert f"only subjects of the {cohorts[0].record.domain} domain" in cohorts[0].record.split_rule
+
+
+def test_several_modalities_become_the_channels_of_each_case(
+    brats: Path, reporter: Reporter, heard: Any
+) -> None:
+    (brats / "BraTS2021_00003" / "BraTS2021_00003_t2.nii.gz").unlink()
+    options: dict[str, Any] = {"task": "brain_tumour", "domain": "all", "split": "80/20"}
+    with pytest.raises(NegativeAnswer):  # one case lacks an image
+        prepare(brats, modality=("t2", "t1"), **options).run(reporter)
+    cohort = Cohort.open(brats.parent / "cohort")
+    assert [modality.name for modality in cohort.modalities] == ["t2", "t1"]
+    assert len(cohort.cases) == 7
+    assert cohort.images(cohort.cases[0]).shape == (8, 2, 8, 8)
+    assert heard.summary["modality"] == "t2, t1"
+    assert heard.summary["left_out"][0]["case"] == "BraTS2021_00003"
+
+
+def test_one_series_is_named_for_each_modality(brats: Path, reporter: Reporter) -> None:
+    with pytest.raises(UsageError, match="1 entries for 2 modalities"):
+        prepare(brats, modality=("t1", "t2"), series=("x",)).run(reporter)
+    with pytest.raises(UsageError, match="names no modality"):
+        prepare(brats, modality=()).run(reporter)
 
 
 def test_a_dry_run_lists_cases_and_writes_nothing(

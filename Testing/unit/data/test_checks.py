@@ -7,10 +7,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy.ndimage import gaussian_filter
 
 from CrossModalSegLib.core.tasks import TASKS
 from CrossModalSegLib.core.volume import Volume
 from CrossModalSegLib.data.checks import check_case, check_shared_images, check_spacings
+from CrossModalSegLib.data.phantoms.cardiac import make_cardiac_subject
 
 AFFINE = np.diag([-1.5, -1.5, 2.0, 1.0])
 TASK = TASKS["abdomen"]
@@ -65,6 +67,38 @@ def test_labels_in_the_air_are_found() -> None:
     assert "labels_outside" in kinds(image, away)
 
 
+def test_lungs_are_in_the_body() -> None:
+    image, labels = body()
+    array, lungs = image.array_kji.copy(), labels.array_kji.copy()
+    array[4:20, 18:30, 16:32] = -850
+    lungs[4:20, 19:29, 17:31] = 1
+    assert "labels_outside" not in kinds(image.with_array(array), labels.with_array(lungs))
+
+
+def test_faint_structures_raise_no_alarm() -> None:
+    image, labels = body()
+    generator = np.random.default_rng(3)
+    shades = gaussian_filter(generator.normal(0, 400, image.shape_kji), 4)
+    inside = np.where(image.array_kji > -500, 40 + shades, -1000).astype(np.float32)
+    for axes in ((), (0,), (1,), (0, 2)):
+        flipped = labels.with_array(np.flip(labels.array_kji, axes))
+        found = check_case("a", image.with_array(inside), flipped, TASKS["cardiac"], is_ct=True)
+        assert "flipped_labels" not in {finding.kind for finding in found}
+
+
+@pytest.mark.parametrize("modality", ["ct", "mr_bssfp"])
+def test_of_phantoms_flips_are_found_and_nothing_else(modality: Any) -> None:
+    task = TASKS["cardiac"]
+    for seed in (1, 2):
+        subject = make_cardiac_subject(modality, seed)
+        image, labels = subject.image, subject.labels
+        assert check_case("a", image, labels, task, is_ct=modality == "ct") == []
+        for axis in range(3):
+            flipped = labels.with_array(np.flip(labels.array_kji, axis))
+            found = check_case("a", image, flipped, task, is_ct=modality == "ct")
+            assert "flipped_labels" in {finding.kind for finding in found}
+
+
 def reordered(order: Any) -> list[str]:
     image, _ = body()
     return kinds(image.with_array(image.array_kji[order]), None)
@@ -80,6 +114,8 @@ def test_slices_out_of_order_are_found() -> None:
     thrown = smooth.with_array(smooth.array_kji[generator.permutation(24)])
     assert kinds(smooth, None) == []
     assert kinds(thrown, None) == ["slice_order"]
+    by_text = sorted(range(24), key=lambda number: str(number + 1))  # 1, 10, 11, ..., 2, 20, ...
+    assert kinds(smooth.with_array(smooth.array_kji[by_text]), None) == ["slice_order"]
     ramp = np.arange(24.0)[:, None, None] * 10 + generator.normal(0, 1, (24, 8, 8))
     volume = Volume(ramp[np.r_[0:24:2, 1:24:2]].astype(np.float32), AFFINE)
     assert kinds(volume, None) == ["slice_order"]

@@ -53,8 +53,10 @@ def test_released_z_scores_are_mapped_as_they_are() -> None:
 def test_the_abdomen_has_its_window_and_matrix() -> None:
     ct = recipe("abdomen", TASKS["abdomen"], MODALITIES["ct"])
     assert (ct.matrix, ct.intensity.window_hu) == ((512, 512), (-350.0, 350.0))
+    assert (ct.spacing_mm, ct.slice_spacing_mm) == ((1.0, 1.0), 4.0)
     mr = recipe("abdomen", TASKS["abdomen"], MODALITIES["mr_t2spir"])
-    assert mr.intensity.kind == "robust_zscore"
+    assert (mr.intensity.kind, mr.spacing_mm) == ("robust_zscore", (1.0, 1.0))
+    assert mr.slice_spacing_mm is None
 
 
 def test_brats_takes_the_whole_slice() -> None:
@@ -74,6 +76,12 @@ def test_recipes_travel_as_json(name: str) -> None:
     tasks, make = RECIPES[name]
     settings = make(TASKS[tasks[0] if tasks else "cardiac"], MODALITIES["ct"])
     assert from_dict(Preprocessing, to_dict(settings), "test") == settings
+
+
+def test_slices_cannot_lie_at_one_place() -> None:
+    settings = recipe("abdomen", TASKS["abdomen"], MODALITIES["ct"])
+    with pytest.raises(ConfigError, match=r"slice_spacing_mm is 0\.0"):
+        replace(settings, slice_spacing_mm=0.0)
 
 
 def test_a_fixed_rule_needs_its_range() -> None:

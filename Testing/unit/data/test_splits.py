@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from CrossModalSegLib.core.errors import CohortError, ConfigError, LeakageError
 from CrossModalSegLib.data.adapters import CaseFiles
-from CrossModalSegLib.data.adapters.case_files import SPLITS, Split
+from CrossModalSegLib.data.split_names import SPLITS, Split
 from CrossModalSegLib.data.splits import GIVEN_SPLITS, SplitRule, assign_splits, split_cases
 
 

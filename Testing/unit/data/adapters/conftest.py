@@ -18,8 +18,8 @@ from CrossModalSegLib.core.volume import Volume
 from CrossModalSegLib.data.adapters import Discovery
 from CrossModalSegLib.data.case_preparation import ReadCase, read_case
 from CrossModalSegLib.data.cohort_settings import CohortSettings
+from CrossModalSegLib.data.crc32c import masked_crc32c
 from CrossModalSegLib.data.preprocessing import default_preprocessing
-from CrossModalSegLib.data.tfrecords import masked_crc32c
 from CrossModalSegLib.data.volume_files import write_volume
 
 SHAPE = (4, 6, 8)
@@ -129,7 +129,7 @@ def _write_tfrecord(path: Path, features: Mapping[str, bytes | int | NDArray[Any
     content = _field(1, entries)
     length = struct.pack("<Q", len(content))
     path.parent.mkdir(parents=True, exist_ok=True)
-    checks = [struct.pack("<I", masked_crc32c(part)) for part in (length, content[:0])]
+    checks = [struct.pack("<I", masked_crc32c(part)) for part in (length, content)]
     path.write_bytes(length + checks[0] + content + checks[1])
 
 

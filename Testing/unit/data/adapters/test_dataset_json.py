@@ -47,17 +47,27 @@ def test_nnunets_channel_and_labels_are_found_by_name(
     assert case.labels.array_kji[1, :5, 3].tolist() == [4, 3, 2, 1, 0]
 
 
-def test_nnunets_first_version_names_modalities(write: Any, tmp_path: Path) -> None:
-    write("imagesTr/a_0000.nii.gz")
-    write("labelsTr/a.nii.gz", (1,))
+@pytest.mark.parametrize("ending", [{}, {"file_ending": ".nii.gz"}])
+def test_nnunets_first_version_lists_files_that_are_named_otherwise(
+    write: Any, read: Any, tmp_path: Path, ending: dict[str, str]
+) -> None:
+    for name in ("a", "b"):
+        write(f"imagesTr/{name}_0000.nii.gz")
+        write(f"labelsTr/{name}.nii.gz", (1,))
+    training = [
+        {"image": f"./imagesTr/{name}.nii.gz", "label": f"./labelsTr/{name}.nii.gz"}
+        for name in "ab"
+    ]
     content = {
         "modality": {"0": "CT"},
-        "labels": {"0": "background", "1": "liver"},
-        "training": [{"image": "./imagesTr/a.nii.gz", "label": "./labelsTr/a.nii.gz"}],
-        "file_ending": ".nii.gz",
+        "labels": {"0": "background", "1": "spleen"},
+        "training": training,
+        "test": ["./imagesTs/c.nii.gz"],
     }
-    describe(tmp_path, content)
-    assert discover("auto", tmp_path, "ct").dataset == "nnunet"
+    describe(tmp_path, {**content, **ending})
+    found = discover("auto", tmp_path, "ct")
+    assert (found.dataset, [case.id for case in found.cases]) == ("nnunet", ["a", "b"])
+    assert read(found, "a", "abdomen").labels.array_kji.max() == 4
 
 
 def test_regions_of_nnunet_leave_values_as_they_are(

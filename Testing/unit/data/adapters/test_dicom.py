@@ -8,8 +8,17 @@ from typing import Any
 import numpy as np
 import pytest
 import SimpleITK
+from pydicom import dcmread
+from pydicom.encaps import encapsulate
+from pydicom.uid import (
+    UID,
+    DeflatedExplicitVRLittleEndian,
+    HTJ2KLossless,
+    JPEGLSLossless,
+    RLELossless,
+)
 
-from CrossModalSegLib.core.errors import InputFileError
+from CrossModalSegLib.core.errors import GeometryError, InputFileError
 from CrossModalSegLib.core.volume import Volume
 from CrossModalSegLib.data.adapters import discover
 from CrossModalSegLib.data.dicom_reading import find_series, read_series
@@ -135,13 +144,91 @@ def test_a_label_map_beside_the_series_is_used(
     assert case.labels.array_kji[1, 2, 3] == 2
 
 
-def test_structure_sets_are_named_with_what_to_do(tmp_path: Path, write_dicom: Any) -> None:
-    write_dicom(tmp_path / "p", volume())
-    uid = b"1.2.840.10008.5.1.4.1.1.481.3\0"
-    (tmp_path / "p" / "RS.dcm").write_bytes(bytes(128) + b"DICM" + uid)
+def test_several_label_maps_beside_the_series_are_a_problem(
+    tmp_path: Path, write_dicom: Any
+) -> None:
+    write_dicom(tmp_path / "p" / "scan", volume())
+    for ending in ("nii.gz", "nrrd"):
+        (tmp_path / "p" / f"label.{ending}").touch()
     found = discover("auto", tmp_path, "t2")
-    assert len(found.cases) == 1
-    assert "RS.dcm is a structure set (RTSTRUCT)" in found.ignored[0]
+    assert not found.cases
+    assert "several label maps (label.nii.gz, label.nrrd)" in found.problems[0].problem
+
+
+def test_objects_that_are_no_images_are_named_and_ignored(tmp_path: Path, write_dicom: Any) -> None:
+    paths = write_dicom(tmp_path / "p", volume())
+    report = dcmread(paths[0])
+    report.file_meta.MediaStorageSOPClassUID = UID("1.2.840.10008.5.1.4.1.1.11.1")
+    report.save_as(tmp_path / "p" / "PR.dcm")
+    found = discover("auto", tmp_path, "t2")
+    assert (len(found.cases), found.problems) == (1, ())
+    assert found.ignored == ("p: PR.dcm (Grayscale Softcopy Presentation State)",)
+
+
+@pytest.mark.parametrize("syntax", [DeflatedExplicitVRLittleEndian, RLELossless, JPEGLSLossless])
+def test_deflated_and_losslessly_compressed_series_are_read(
+    tmp_path: Path, write_dicom: Any, syntax: UID
+) -> None:
+    larger = np.kron(volume(), np.ones((1, 8, 8), np.int16))
+    paths = write_dicom(tmp_path, larger)
+    for path in paths:
+        dataset = dcmread(path)
+        if syntax == DeflatedExplicitVRLittleEndian:
+            dataset.file_meta.TransferSyntaxUID = syntax
+        else:
+            dataset.compress(syntax)
+        dataset.save_as(path, enforce_file_format=True)
+        assert syntax.encode() in path.read_bytes()[:1000]
+    ((series,), broken) = find_series(paths)
+    assert (broken, series.problem) == ([], "")
+    assert np.array_equal(read_series(series.files).array_kji, larger)
+
+
+def test_an_unknown_encoding_is_named_with_what_to_do(tmp_path: Path, write_dicom: Any) -> None:
+    paths = write_dicom(tmp_path / "p", volume())
+    for path in paths:
+        dataset = dcmread(path)
+        dataset.PixelData = encapsulate([dataset.PixelData])
+        dataset["PixelData"].is_undefined_length = True
+        dataset.file_meta.TransferSyntaxUID = HTJ2KLossless
+        dataset.save_as(path, enforce_file_format=True)
+    with pytest.raises(InputFileError, match="encoded as High-Throughput JPEG 2000") as caught:
+        read_series(paths)
+    assert "without compression" in caught.value.hint
+
+
+def test_compression_with_loss_is_told(tmp_path: Path, write_dicom: Any) -> None:
+    paths = write_dicom(tmp_path, volume(), tags={"0028|2110": "01"})
+    ((series,), _) = find_series(paths)
+    assert series.note == "its pixels were compressed with loss"
+
+
+def test_gantry_tilt_is_an_error(tmp_path: Path, write_dicom: Any) -> None:
+    paths = write_dicom(tmp_path, volume())
+    for k, path in enumerate(paths):
+        dataset = dcmread(path)
+        dataset.ImagePositionPatient = [-10, 5 + k, 3 * k]
+        dataset.save_as(path)
+    with pytest.raises(GeometryError, match="sheared"):
+        read_series(paths)
+
+
+def test_cases_with_one_patient_id_are_told(tmp_path: Path, write_dicom: Any) -> None:
+    for name, patient in (("visit1", "P7"), ("visit2", "P7"), ("other", "P8")):
+        write_dicom(tmp_path / name, volume(), tags={"0010|0020": patient})
+    found = discover("auto", tmp_path, "t2")
+    notes = {case.id: case.notes for case in found.cases}
+    assert notes["other"] == ()
+    assert "Patient ID 'P7' is that of visit2, too" in notes["visit1"][0]
+
+
+def test_an_echo_is_chosen_by_its_time(tmp_path: Path, write_dicom: Any, read: Any) -> None:
+    for number, echo in enumerate(("2.3", "4.6")):
+        tags = {"0018|0081": echo, "0008|0018": ""}
+        write_dicom(tmp_path / "p", volume(number), tags=tags, names=f"{echo}-{{}}.dcm".format)
+    assert "echo 2.3 ms" in discover("auto", tmp_path, "mr_t1dual").problems[0].problem
+    found = discover("auto", tmp_path, "mr_t1dual", series="echo 4.6")
+    assert np.array_equal(read(found, "p", "abdomen", "mr_t1dual").image.array_kji, volume(1))
 
 
 def test_damaged_files_and_single_slices_are_listed(tmp_path: Path, write_dicom: Any) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from CrossModalSegLib.core.errors import CohortError, UnknownNameError
+from CrossModalSegLib.core.tasks import TASKS
 from CrossModalSegLib.data.adapters import discover
 
 
@@ -33,6 +34,27 @@ def test_the_modality_chooses_the_image(tmp_path: Path) -> None:
     assert discover("folder", tmp_path, "t2").cases[0].image.name == "image_t2.nii.gz"
     with pytest.raises(CohortError, match=r"no image of modality flair .*image_t1.nii.gz"):
         discover("folder", tmp_path, "flair")
+
+
+def test_images_of_several_modalities_in_one_folder_are_of_one_patient(tmp_path: Path) -> None:
+    touch(tmp_path, "1/a/image_t1.nii.gz", "1/a/image_t2.nii.gz")
+    touch(tmp_path, "2/a/image_t1.nii.gz", "2/b/image.nii.gz", "3/a/image.nii", "3/a/image_t2.nii")
+    found = {name: discover("folder", tmp_path / name, "t1") for name in ("1", "2", "3")}
+    assert {name: one.is_co_registered for name, one in found.items()} == {
+        "1": True,
+        "2": False,
+        "3": False,
+    }
+
+
+def test_labels_of_the_parts_of_a_tumour_are_labels_of_the_whole(tmp_path: Path) -> None:
+    touch(tmp_path, "1/a/image.nii", "1/a/label.nii", "2/images/x.nii", "2/labels/x.nii")
+    for root in ("1", "2"):
+        scheme = discover("auto", tmp_path / root, "t1").cases[0].scheme
+        assert scheme is not None
+        assert scheme.value_map(TASKS["whole_tumour"]) == {0: 0, 1: 1, 2: 1, 3: 1}
+        assert scheme.value_map(TASKS["brain_tumour"]) is None
+        assert scheme.value_map(TASKS["cardiac"]) is None
 
 
 def test_images_and_labels_in_two_folders_are_paired_by_name(tmp_path: Path) -> None:

@@ -12,7 +12,8 @@ import SimpleITK
 
 from CrossModalSegLib.core.errors import InputFileError
 from CrossModalSegLib.data.adapters import discover
-from CrossModalSegLib.data.tfrecords import masked_crc32c, read_example
+from CrossModalSegLib.data.crc32c import masked_crc32c
+from CrossModalSegLib.data.tfrecords import read_example
 
 SIZE = (16, 12, 3)
 
@@ -31,12 +32,6 @@ def write_record(write_tfrecord: Any, path: Path, seed: int) -> None:
     write_tfrecord(
         path, {**sizes, "data_vol": image.tobytes(), "label_vol": labels.tobytes(), "extra": b"x"}
     )
-
-
-def test_the_checksum_is_tensorflows() -> None:
-    # CRC-32C of "123456789" is 0xE3069283 (RFC 3720); masked as TensorFlow's record format says.
-    crc = 0xE3069283
-    assert masked_crc32c(b"123456789") == (((crc >> 15) | (crc << 17)) + 0xA282EAD8) % 2**32
 
 
 def test_records_are_read_without_tensorflow(write_tfrecord: Any, tmp_path: Path) -> None:
@@ -62,7 +57,10 @@ def test_numbers_may_be_lists_of_floats(write_tfrecord: Any, tmp_path: Path) -> 
         (lambda content: content[:-9], "truncated"),
         (lambda content: content[:6], "truncated"),
         (lambda content: b"\0" + content[1:], "does not begin with a record"),
-        (lambda content: content[:12] + b"\xff" * 40 + content[52:], "cannot be understood"),
+        (lambda content: content[:12] + b"\xff" * 40 + content[52:], "does not fit its checksum"),
+        (lambda content: content[:-5] + b"\x7f" + content[-4:], "does not fit its checksum"),
+        (lambda content: content[:-1] + b"\x7f", "does not fit its checksum"),
+        (lambda content: content[:8] + b"\x7f" + content[9:], "does not begin with a record"),
     ],
 )
 def test_damaged_records_are_refused(
@@ -81,7 +79,9 @@ def test_a_record_of_something_else_is_refused(write_tfrecord: Any, tmp_path: Pa
     with pytest.raises(InputFileError, match="no 'data_vol', but image, height"):
         read_example(path).volume("data_vol")
     length = struct.pack("<Q", 2)
-    path.write_bytes(length + struct.pack("<I", masked_crc32c(length)) + b"\x0a\x7f" + b"\0" * 4)
+    content = b"\x0a\x7f"
+    checks = [struct.pack("<I", masked_crc32c(part)) for part in (length, content)]
+    path.write_bytes(length + checks[0] + content + checks[1])
     with pytest.raises(InputFileError, match="does not fit"):
         read_example(path)
 
@@ -161,6 +161,8 @@ def test_mpscls_numpy_files_get_their_z_scores_back(read: Any, tmp_path: Path) -
     np.save(place / "mr_slice3.npy", np.zeros((16, 12)))  # its labels were lost
     (tmp_path / "test_mr").mkdir()
     np.savez(tmp_path / "test_mr" / "image_mr_1018.nii.gz.npz", *slices(3))
+    (tmp_path / "datalist").mkdir()
+    (tmp_path / "datalist" / "train_mr.txt").write_text("train_mr/mr_slice1.npy\n")
     found = discover("auto", tmp_path, "mr_bssfp")
     assert found.dataset == "mpscl"
     assert {case.id: case.split for case in found.cases} == {
