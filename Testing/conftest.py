@@ -22,6 +22,7 @@ CHECKED = (
     "data.preprocessing",
     "data.resampling",
     "data.sampling",
+    "data.through_plane",
     "inference",
     "losses",
     "methods",

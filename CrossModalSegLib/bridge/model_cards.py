@@ -88,13 +88,13 @@ class ModelCard:
 
     @property
     def target_modality(self) -> Modality:
-        """What it is for."""
+        """What it is for; where it takes several images of one case, the first of them."""
         return self.config.modalities.target
 
     @property
     def input_modalities(self) -> tuple[str, ...]:
         """Labels of the volumes that it needs, in order."""
-        return (self.target_modality.label,)
+        return tuple(modality.label for modality in self.config.modalities.images)
 
     @property
     def structures(self) -> tuple[str, ...]:

@@ -50,7 +50,8 @@ def lay_out(config: BundleConfig, where: Path) -> Method:
     """Build the deployed networks of a bundle on torch's "meta" device: shapes without memory.
 
     Raises:
-        BundleError: The method is unknown to this version, or refuses the settings.
+        BundleError: The method is unknown to this version, refuses the settings, or takes another
+            number of images than the bundle says.
     """
     try:
         with torch.device("meta"), _WithoutRandomWeights():
@@ -59,10 +60,20 @@ def lay_out(config: BundleConfig, where: Path) -> Method:
         raise BundleError(f"{where}: {error.message}", hint=error.hint) from error
     except (RuntimeError, TypeError, OverflowError, MemoryError) as error:  # sizes beyond torch
         raise damaged(where, f"its settings describe no network ({_first_line(error)})") from error
+    _require_channels(method, config, where)
     for name, _ in list(method.named_children()):
         if name not in method.deployed:
             delattr(method, name)
     return method
+
+
+def _require_channels(method: Method, config: BundleConfig, where: Path) -> None:
+    """Refuse networks that take another number of images than the bundle says."""
+    wanted = config.preprocessing.num_channels
+    backbone = getattr(method.config, "backbone", None)
+    taken = getattr(backbone, "in_channels", wanted) if method.takes_several_images else 1
+    if taken != wanted:
+        raise damaged(where, f"its network takes {taken} input channels, expected {wanted}")
 
 
 def require_fitting(method: Method, weights: Mapping[str, Tensor], where: Path) -> None:

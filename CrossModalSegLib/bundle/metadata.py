@@ -76,7 +76,7 @@ def describe_for_monai(config: BundleConfig) -> BundleMetadata:
     """Say what a bundle's configuration says in MONAI's words."""
     classes = {"0": "background"} | {str(c.value): c.label for c in config.task.classes}
     listed = ", ".join(f"{value} {label}" for value, label in classes.items())
-    target = config.modalities.target
+    images = config.modalities.images_label
     return BundleMetadata(
         version="1.0.0",
         changelog={"1.0.0": "first version"},
@@ -88,7 +88,7 @@ def describe_for_monai(config: BundleConfig) -> BundleMetadata:
             "safetensors": _version(config, "safetensors"),
         },
         name=config.title,
-        task=f"{config.task.label}: segmentation of {target.label} volumes",
+        task=f"{config.task.label}: segmentation of {images} volumes",
         description=config.description or config.title,
         authors=HOLDER,
         copyright=f"Copyright (c) {HOLDER}",
@@ -98,7 +98,7 @@ def describe_for_monai(config: BundleConfig) -> BundleMetadata:
             for cohort in config.training.cohorts
         ),
         data_type="NIfTI, NRRD or MHA volumes",
-        image_classes=f"{target.label} slices, intensities scaled to [-1, 1]",
+        image_classes=f"{images} slices, intensities scaled to [-1, 1]",
         label_classes=listed,
         pred_classes=f"one channel of probabilities a class: {listed}",
         eval_metrics=_evaluation(config),
@@ -108,17 +108,17 @@ def describe_for_monai(config: BundleConfig) -> BundleMetadata:
 
 
 def _data_format(config: BundleConfig, classes: dict[str, str]) -> NetworkDataFormat:
-    target, shape = config.modalities.target, config.preprocessing.matrix
+    images, shape = config.modalities.images, config.preprocessing.matrix
     image = TensorFormat(
         type="image",
         format="magnitude",
-        modality="CT" if target.is_ct else "MR",
-        num_channels=1,
+        modality="CT" if images[0].is_ct else "MR",
+        num_channels=len(images),
         spatial_shape=shape,
         dtype="float32",
         value_range=(-1.0, 1.0),
         is_patch_data=False,
-        channel_def={"0": target.label},
+        channel_def={str(n): modality.label for n, modality in enumerate(images)},
     )
     prediction = TensorFormat(
         type="image",

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from CrossModalSegLib.bundle.metadata import HOLDER
 from CrossModalSegLib.bundle.schema import BundleConfig, MeasuredScores
+from CrossModalSegLib.core.modalities import Modality
 
 _APACHE_NOTICE = """\
 Licensed under the Apache License, Version 2.0 (the "License"); you may not use this model except
@@ -47,7 +48,7 @@ def licence_text(config: BundleConfig) -> str:
 
 
 def _model(config: BundleConfig) -> str:
-    source, target = config.modalities.source, config.modalities.target
+    source, images = config.modalities.source, config.modalities.images
     structures = ", ".join(f"{c.value} {c.label} ({c.name})" for c in config.task.classes)
     height, width = config.preprocessing.matrix
     spacing_mm = config.preprocessing.spacing_mm
@@ -59,12 +60,19 @@ def _model(config: BundleConfig) -> str:
     rows = [
         ("Task", config.task.label),
         ("Structures", structures),
-        ("For images of", target.label),
+        ("For images of", _images(images)),
         ("Labels came from", source.label),
         ("Method", f"`{config.method}`"),
         ("Slices", f"{config.preprocessing.slicing}, {height} x {width}, {spacing}"),
     ]
     return f"## Model\n\n{_table(('', ''), rows)}"
+
+
+def _images(images: Sequence[Modality]) -> str:
+    if len(images) == 1:
+        return images[0].label
+    listed = ", ".join(f"{number} {entry.label}" for number, entry in enumerate(images, start=1))
+    return f"{listed}: images of one case, in this order; the result lies on the first one's grid"
 
 
 def _data(config: BundleConfig) -> str:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
+from CrossModalSegLib.bundle.feature_statistics import FeatureStatistics
 from CrossModalSegLib.core.errors import ConfigError
 from CrossModalSegLib.core.modalities import Modality
 from CrossModalSegLib.core.tasks import Task
-from CrossModalSegLib.data.adapters.case_files import Split
 from CrossModalSegLib.data.case_ids import safe_case_id
 from CrossModalSegLib.data.preprocessing import Preprocessing
+from CrossModalSegLib.data.split_names import Split
 from CrossModalSegLib.data.statistics import CohortStatistics
 
 BUNDLE_VERSION = 1
@@ -35,10 +37,40 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,79}")
 
 @dataclass(frozen=True, kw_only=True)
 class Modalities:
-    """Where the labels came from, and what the model is for."""
+    """Where the labels came from, and what the model is for.
+
+    Attributes:
+        source: Of the labelled images.
+        target: Of the images that the model segments; where it takes several of one case, of the
+            first, on whose grid the result lies.
+        inputs: All images that one case needs, in order, the target first; empty: the target alone.
+    """
 
     source: Modality
     target: Modality
+    inputs: tuple[Modality, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Refuse inputs that do not begin with the target.
+
+        Raises:
+            ConfigError: See above.
+        """
+        if self.inputs and self.inputs[0] != self.target:
+            raise ConfigError(
+                f"The inputs {', '.join(m.name for m in self.inputs)} do not begin with the target "
+                f"{self.target.name!r}."
+            )
+
+    @property
+    def images(self) -> tuple[Modality, ...]:
+        """All images that one case needs, in order; at least one."""
+        return self.inputs or (self.target,)
+
+    @property
+    def images_label(self) -> str:
+        """Labels of the images that one case needs, joined for people."""
+        return " + ".join(modality.label for modality in self.images)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,10 +78,22 @@ class PostProcessing:
     """What is done to predicted labels.
 
     Attributes:
-        largest_component: Keep only the largest connected part of each class.
+        largest_component: Keep only the largest connected part of each class, or of each region
+            where regions are nested.
+        minimum_ml: Remove parts that are smaller.
     """
 
     largest_component: bool = False
+    minimum_ml: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Refuse sizes that are none.
+
+        Raises:
+            ConfigError: See above.
+        """
+        if not 0.0 <= self.minimum_ml < math.inf:
+            raise ConfigError(f"minimum_ml is {self.minimum_ml}, expected 0 or more.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,13 +104,15 @@ class CohortReference:
         domain: Its role in training.
         dataset: Name of the adapter or of the data set.
         content_hash: `Cohort.content_hash`.
-        num_cases: Number of volumes.
+        num_cases: Number of cases.
+        images: Labels of the images of a case, where there are several.
     """
 
     domain: Domain
     dataset: str
     content_hash: str
     num_cases: int
+    images: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,6 +185,8 @@ class BundleConfig:
         preprocessing: Of the target, as prediction repeats it.
         post_processing: What prediction does to its labels.
         target_statistics: Of the training target, for the modality check.
+        further_statistics: Of the second and further images of the target's cases.
+        target_features: What the model itself sees in the training target, for the same check.
         training: Provenance of the weights.
         scores: What was measured, and on what.
         references: Publications.
@@ -157,6 +205,8 @@ class BundleConfig:
     preprocessing: Preprocessing
     post_processing: PostProcessing = field(default_factory=PostProcessing)
     target_statistics: CohortStatistics | None = None
+    further_statistics: tuple[CohortStatistics, ...] = ()
+    target_features: FeatureStatistics | None = None
     training: TrainingProvenance = field(default_factory=TrainingProvenance)
     scores: tuple[MeasuredScores, ...] = ()
     references: tuple[str, ...] = ()
@@ -167,8 +217,9 @@ class BundleConfig:
         """Refuse what no model can be.
 
         Raises:
-            ConfigError: The name is no file name, the classes do not fit the task, the slices are
-                too large, or a setting names a file outside the bundle.
+            ConfigError: The name is no file name, the classes do not fit the task, the images do
+                not fit the preprocessing, the slices are too large, or a setting names a file
+                outside the bundle.
         """
         require_bundle_name(self.name)
         classes = self.method_settings.get("num_classes")
@@ -177,6 +228,7 @@ class BundleConfig:
                 f"method_settings has num_classes {classes!r}, expected the task's "
                 f"{self.task.num_classes} (at most {MAX_CLASSES}), background included."
             )
+        self._check_channels()
         if max(self.preprocessing.matrix) > MAX_MATRIX:
             raise ConfigError(
                 f"preprocessing has the matrix {self.preprocessing.matrix}, expected at most "
@@ -187,6 +239,30 @@ class BundleConfig:
             raise ConfigError(
                 f"method_settings names files outside the bundle: {', '.join(named)}.",
                 hint="A bundle holds all of its weights itself; leave these settings empty.",
+            )
+
+    def of_channel(self, channel: int) -> BundleConfig:
+        """Return what is said of one of the images that a case needs, 0 being the first."""
+        if len(self.modalities.images) == 1:
+            return self
+        statistics = (self.target_statistics, *self.further_statistics)
+        return replace(
+            self,
+            modalities=Modalities(
+                source=self.modalities.source, target=self.modalities.images[channel]
+            ),
+            preprocessing=self.preprocessing.of_channel(channel),
+            target_statistics=statistics[channel] if channel < len(statistics) else None,
+            further_statistics=(),
+        )
+
+    def _check_channels(self) -> None:
+        images, channels = self.modalities.images, self.preprocessing.num_channels
+        if len(images) != channels or not len(self.further_statistics) < channels:
+            raise ConfigError(
+                f"modalities names {len(images)} images a case, preprocessing has rules for "
+                f"{channels}, and there are statistics of {1 + len(self.further_statistics)}; "
+                "expected the same."
             )
 
 
@@ -206,8 +282,9 @@ def require_bundle_name(name: str) -> None:
 
 def default_bundle_name(method: str, task: Task, modalities: Modalities) -> str:
     """Return a name like "cardiac_ct_to_mr_bssfp_dsan"."""
-    source, target = modalities.source.name, modalities.target.name
-    domains = target if source == target else f"{source}_to_{target}"
+    source = modalities.source.name
+    wanted = "_".join(modality.name for modality in modalities.images)
+    domains = wanted if source == modalities.target.name else f"{source}_to_{wanted}"
     text = re.sub(r"[^a-z0-9._-]+", "-", f"{task.name}_{domains}_{method}".lower())
     return text.strip("-_.")[:80].rstrip("-_.") or "model"
 

@@ -144,7 +144,7 @@ def _row(entry: LibraryEntry) -> dict[str, Any]:
 def _purpose(structures: str, config: Any) -> dict[str, str]:
     return {
         "structures": structures,
-        "modality": config.modalities.target.label,
+        "modality": config.modalities.images_label,
         "adapted_from": config.modalities.source.label,
         "method": config.method,
     }
@@ -159,6 +159,7 @@ def _card(bundle: Bundle) -> dict[str, Any]:
         "title": config.title,
         "description": config.description,
         **_purpose(", ".join(region.label for region in config.task.regions), config),
+        "inputs": [modality.label for modality in config.modalities.images],
         "preset": training.preset,
         "overrides": list(training.overrides),
         "iterations": training.iterations,

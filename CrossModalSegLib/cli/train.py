@@ -32,9 +32,11 @@ class Train(JobCommand):
     run_folder: Annotated[Path, tyro.conf.arg(name="run", metavar="DIR")]
     """The run's folder."""
     method: Annotated[str | None, tyro.conf.arg(metavar="NAME")] = None
-    """source_only, source_only_augmented, supervised or dsan."""
+    """source_only, source_only_augmented, supervised, bigl, dsan or glua; `crossmodalseg methods`
+    describes them."""
     preset: Annotated[str | None, tyro.conf.arg(metavar="NAME")] = None
-    """quick, or a TOML file with the tables [method] and [training]."""
+    """quick, small, medium, paper (the paper's for the cohorts' task), or a TOML file with the
+    tables [method], [training] and [data]."""
     source: Annotated[Path | None, tyro.conf.arg(metavar="COHORT")] = None
     """Cohort with labels; for `supervised` the labelled target cohort."""
     target: Annotated[Path | None, tyro.conf.arg(metavar="COHORT")] = None

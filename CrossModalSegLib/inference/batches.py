@@ -10,13 +10,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from CrossModalSegLib.core.errors import ConfigError, DeviceError, UnknownNameError
+from CrossModalSegLib.inference.memory import MemoryWatch, free_bytes, slices_that_fit
 from CrossModalSegLib.inference.result import Notice
 from CrossModalSegLib.methods.base import Method
 from CrossModalSegLib.networks.devices import choose_precision, resolve_device
 
 PIXELS_PER_BATCH = {"cpu": 2**19, "cuda": 2**22, "mps": 2**20}
-"""Pixels of all slices of a batch, where the caller does not choose: eight slices of 256x256 on a
-CPU. Larger batches gain nothing there."""
+"""Pixels of all slices of a batch, where the caller does not choose and they fit into the memory:
+eight slices of 256x256 on a CPU. Larger batches gain nothing there."""
 
 MAX_BATCH_SIZE = 64
 
@@ -28,6 +29,14 @@ _MEMORY_WORDS = ("out of memory", "can't allocate memory", "not enough memory")
 
 Warn = Callable[[Notice], None]
 
+Compute = Callable[[Method, Tensor], Tensor]
+"""From images to what is wanted of them, of the same size: probabilities, unless told otherwise."""
+
+
+def predict(method: Method, images: Tensor) -> Tensor:
+    """Return the probabilities of the classes."""
+    return method.predict(images)
+
 
 class BatchRunner:
     """Predicts slices on a device; when memory runs out it takes less, and at last the CPU.
@@ -38,7 +47,8 @@ class BatchRunner:
         method: Its networks are moved to the device.
         device: "auto", "cuda", "mps" or "cpu".
         precision: One of `PRECISIONS`; "auto" is bfloat16 where that is fast, else float32.
-        batch_size: Slices at once; None: by their size.
+        batch_size: Slices at once; None: as many as fit into the free memory and are of use. The
+            first batch is one slice then, whose memory is measured.
 
     Raises:
         DeviceError: The device is not there.
@@ -62,6 +72,7 @@ class BatchRunner:
         self._wanted_precision = precision
         self._batch_size = batch_size
         self._is_placed = False
+        self._bytes_per_slice: int | None = None
 
     @property
     def precision(self) -> str:
@@ -70,12 +81,16 @@ class BatchRunner:
             return choose_precision(self.device.type)
         return self._wanted_precision
 
-    def run(self, slices: NDArray[np.float32], warn: Warn) -> Iterator[NDArray[np.float32]]:
+    def run(
+        self, slices: NDArray[np.float32], warn: Warn, compute: Compute = predict
+    ) -> Iterator[NDArray[np.float32]]:
         """Yield the probabilities (batch, class, row, column) of all slices, in order.
 
         Args:
-            slices: (slice, row, column), in [-1, 1].
+            slices: (slice, channel, row, column), or (slice, row, column) of one channel, in
+                [-1, 1].
             warn: Called when a batch had to be made smaller or the device given up.
+            compute: What is wanted instead of the probabilities; its channels in place of classes.
 
         Raises:
             DeviceError: Not even one slice fits into the memory of the CPU.
@@ -84,21 +99,23 @@ class BatchRunner:
         while start < len(slices):
             size = self._batch_size or self._default_batch_size(slices)
             batch = slices[start : start + size]
-            probabilities = self._attempt(batch)
-            if probabilities is None:
+            computed = self._attempt(batch, compute)
+            if computed is None:
                 self._take_less(len(batch), warn)
             else:
-                yield probabilities
+                yield computed
                 start += len(batch)
 
-    def _attempt(self, batch: NDArray[np.float32]) -> NDArray[np.float32] | None:
-        """Return probabilities, or None if there is not enough memory.
+    def _attempt(self, batch: NDArray[np.float32], compute: Compute) -> NDArray[np.float32] | None:
+        """Return what is computed, or None if there is not enough memory.
 
         The error is gone when this returns: its traceback would keep the memory occupied.
         """
         try:
             self._place()
-            return self._predict(batch)
+            if self._batch_size is None and self._bytes_per_slice is None:
+                return self._compute_and_measure(batch, compute)
+            return self._compute(batch, compute)
         except (MemoryError, torch.OutOfMemoryError):
             return None
         except RuntimeError as error:
@@ -115,15 +132,26 @@ class BatchRunner:
         self._is_placed = True
 
     @torch.inference_mode()
-    def _predict(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
-        images = torch.from_numpy(np.ascontiguousarray(batch)).unsqueeze(1).to(self.device)
+    def _compute(self, batch: NDArray[np.float32], compute: Compute) -> NDArray[np.float32]:
+        images = torch.from_numpy(np.ascontiguousarray(batch)).to(self.device)
+        if images.dim() == 3:
+            images = images.unsqueeze(1)
         if self.device.type != "mps":
             images = images.contiguous(memory_format=torch.channels_last)
         kind = AUTOCAST_TYPES.get(self.precision)
         with torch.autocast(self.device.type, dtype=kind, enabled=kind is not None):
-            probabilities: Tensor = self.method.predict(images)
-        array: NDArray[np.float32] = probabilities.float().cpu().numpy()
+            computed = compute(self.method, images)
+        array: NDArray[np.float32] = computed.float().cpu().numpy()
         return array
+
+    def _compute_and_measure(
+        self, batch: NDArray[np.float32], compute: Compute
+    ) -> NDArray[np.float32]:
+        watch = MemoryWatch(self.device)
+        with watch:
+            computed = self._compute(batch, compute)
+        self._bytes_per_slice = watch.peak_bytes // len(batch)
+        return computed
 
     def _take_less(self, size: int, warn: Warn) -> None:
         if self.device.type == "cuda":
@@ -145,7 +173,7 @@ class BatchRunner:
                 hint="Close other programs, or use a machine with more memory.",
             )
         self.device = torch.device("cpu")
-        self._batch_size, self._is_placed = None, False
+        self._batch_size, self._is_placed, self._bytes_per_slice = None, False, None
         warn(
             Notice(
                 kind="out_of_memory",
@@ -156,6 +184,10 @@ class BatchRunner:
         )
 
     def _default_batch_size(self, slices: NDArray[np.float32]) -> int:
-        pixels = int(slices[0].size)
-        fitting = PIXELS_PER_BATCH.get(self.device.type, PIXELS_PER_BATCH["cpu"])
-        return max(1, min(MAX_BATCH_SIZE, fitting // pixels))
+        """Return how many slices fit; one as long as it is not known what a slice takes."""
+        if self._bytes_per_slice is None:
+            return 1
+        height, width = int(slices.shape[-2]), int(slices.shape[-1])
+        useful = PIXELS_PER_BATCH.get(self.device.type, PIXELS_PER_BATCH["cpu"])
+        most = max(1, min(MAX_BATCH_SIZE, useful // (height * width)))
+        return slices_that_fit(self._bytes_per_slice, free_bytes(self.device), most)

@@ -3,69 +3,77 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from CrossModalSegLib import __version__
 from CrossModalSegLib.bundle.reading import Bundle
-from CrossModalSegLib.core.config import to_dict, write_json
+from CrossModalSegLib.bundle.schema import BundleConfig, PostProcessing
+from CrossModalSegLib.core.config import write_json
 from CrossModalSegLib.core.errors import CrossModalSegError, GeometryError, InputFileError
 from CrossModalSegLib.core.events import Reporter
-from CrossModalSegLib.data.volume_files import read_image
+from CrossModalSegLib.inference.case_inputs import read_images
+from CrossModalSegLib.inference.case_results import describe_result, dicom_origin, write_case
+from CrossModalSegLib.inference.ensemble import Ensemble, common_rules, require_alike
 from CrossModalSegLib.inference.file_plan import SegmentedCase, SegmentOptions, plan_cases
-from CrossModalSegLib.inference.outputs import write_labels, write_map
+from CrossModalSegLib.inference.outputs import LabelWriter
+from CrossModalSegLib.inference.post_processing import changed_rules
 from CrossModalSegLib.inference.predictor import Predictor, require_match
-from CrossModalSegLib.inference.result import SegmentationResult
-from CrossModalSegLib.inference.structures import choose_structures
+from CrossModalSegLib.inference.region import read_area
+from CrossModalSegLib.inference.wishes import Wishes
 
 __all__ = ["SegmentOptions", "SegmentedCase", "plan_cases", "segment_files"]
 
 SIDECAR_VERSION = 1
 
+WRITE = "write"
+"""Stage in which results are written."""
+
 
 def segment_files(
-    bundle: Bundle,
+    models: Bundle | Sequence[Bundle],
     inputs: Sequence[Path],
     output: Path,
     options: SegmentOptions,
     reporter: Reporter,
 ) -> list[SegmentedCase]:
-    """Segment volume files with one model and write each result with a JSON file beside it.
+    """Segment cases with one model, or with several as an ensemble.
 
-    Nothing is computed before all inputs and outputs are known to be in order. In a folder a case
-    that cannot be read does not stop the others.
+    Writes each result with a JSON file beside it. Nothing is computed before all inputs and outputs
+    are known to be in order. In a folder a case that cannot be read does not stop the others.
 
     Args:
-        bundle: The model.
-        inputs: Volume files, or one folder in a layout of `data.adapters.folder`.
-        output: For one file: a file (its ending is the format) or a folder; else a folder.
+        models: One, or several of one task and for the same images.
+        inputs: As for `case_inputs.find_cases`.
+        output: For one case: a file (its ending is the format) or a folder; else a folder.
         options: What else was asked for.
-        reporter: Gets stages "cases" and "slices" and all warnings; cancels between batches.
+        reporter: Gets stages "cases", "slices" and "write" and all warnings; cancels between
+            batches.
 
     Returns:
         The cases in order.
 
     Raises:
-        MismatchError: The bundle is for another task or modality.
+        MismatchError: A bundle is for another task or modality, or they do not fit together.
         UnknownNameError: The task has no such structure.
+        ConfigError: An option makes no sense for these models.
         InputFileError: An input is missing or unusable; of several, the others were segmented.
         OutputExistsError: An output is there and `options.overwrite` is False.
         BundleError: The bundle's weights cannot be used.
         Cancelled: The user stopped it; results that are there are whole.
     """
-    require_match(bundle.config, task=options.task, modality=options.modality)
-    choose_structures(bundle.config.task, options.structures)
-    cases = plan_cases(bundle, inputs, output, options)
-    predictor = Predictor.from_bundle(
-        bundle,
-        device=options.device,
-        precision=options.precision,
-        batch_size=options.batch_size,
-    )
+    bundles = (models,) if isinstance(models, Bundle) else tuple(models)
+    configs = [bundle.config for bundle in bundles]
+    require_alike(configs)
+    for config in configs:
+        require_match(config, task=options.task, modality=options.modality)
+    wishes = wishes_of(options, configs)
+    cases = plan_cases(configs[0].modalities.images, inputs, output, options)
+    work = _Work(bundles, load(bundles, options), wishes, options)
     failures: dict[str, CrossModalSegError] = {}
     for case in reporter.track(cases, "cases"):
         try:
-            _segment_case(case, bundle, predictor, options, reporter)
+            work.do(case, reporter)
         except (InputFileError, GeometryError) as error:
             if len(cases) == 1:
                 raise
@@ -80,51 +88,89 @@ def segment_files(
     return cases
 
 
-def _segment_case(
-    case: SegmentedCase,
-    bundle: Bundle,
-    predictor: Predictor,
-    options: SegmentOptions,
-    reporter: Reporter,
-) -> None:
-    volume = read_image(case.image)
-    result = predictor.segment(
-        volume,
-        reporter,
-        with_uncertainty=case.uncertainty is not None,
-        structures=options.structures,
-    )
-    if result.uncertainty is not None and case.uncertainty is not None:
-        write_map(result.uncertainty, case.uncertainty, overwrite=options.overwrite)
-    write_labels(
-        result.labels,
-        bundle.config.task,
-        case.output,
-        structures=options.structures,
-        overwrite=options.overwrite,
-    )
-    write_json(case.sidecar, _sidecar(case, bundle, result))
+def load(bundles: Sequence[Bundle], options: SegmentOptions) -> Predictor | Ensemble:
+    """Return what predicts with one bundle, or with several.
+
+    Raises:
+        BundleError: The weights of one cannot be used.
+        DeviceError: The device is not there.
+    """
+    predictors = [
+        Predictor.from_bundle(
+            bundle,
+            device=options.device,
+            precision=options.precision,
+            batch_size=options.batch_size,
+        )
+        for bundle in bundles
+    ]
+    return predictors[0] if len(predictors) == 1 else Ensemble(predictors)
 
 
-def _sidecar(case: SegmentedCase, bundle: Bundle, result: SegmentationResult) -> dict[str, Any]:
-    config = bundle.config
-    return {
-        "v": SIDECAR_VERSION,
-        "case": case.case,
-        "input": str(case.image),
-        "output": case.output.name,
-        "model": {
-            "name": config.name,
-            "method": config.method,
-            "content_hash": bundle.content_hash,
-        },
-        "task": config.task.name,
-        "modality": config.modalities.target.name,
-        "volumes_ml": dict(result.volumes_ml),
-        "seconds": result.seconds,
-        "device": result.device,
-        "precision": result.precision,
-        "warnings": to_dict(result.warnings),
-        "intended_use": config.intended_use,
-        "version": __version__,
-    }
+def wishes_of(options: SegmentOptions, configs: Sequence[BundleConfig]) -> Wishes:
+    """Return what is asked of each prediction.
+
+    Raises:
+        UnknownNameError: The task has no such structure, or there is no such flip.
+        ConfigError: An option makes no sense for these models.
+        InputFileError: The mask of the region of interest cannot be read.
+    """
+    wishes = Wishes(
+        structures=options.structures,
+        region=read_area(options.region),
+        flips=options.flips,
+        post_processing=rules_of(options, configs),
+        probabilities=options.probabilities is not None,
+        uncertainty=options.uncertainty is not None,
+        maps=options.maps is not None,
+        quality=options.quality,
+    )
+    for config in configs:
+        wishes.regions(config)
+        wishes.flipped_dims(config)
+    return wishes
+
+
+def rules_of(options: SegmentOptions, configs: Sequence[BundleConfig]) -> PostProcessing:
+    """Return the rules by which labels are cleaned: the models' with the user's changes."""
+    return changed_rules(
+        common_rules(configs),
+        largest_component=options.largest_component,
+        minimum_ml=options.minimum_ml,
+    )
+
+
+@dataclass(frozen=True)
+class _Work:
+    """What is done to each case."""
+
+    bundles: Sequence[Bundle]
+    predictor: Predictor | Ensemble
+    wishes: Wishes
+    options: SegmentOptions
+
+    def do(self, case: SegmentedCase, reporter: Reporter) -> None:
+        images = read_images(case.files)
+        for note in case.files.notes:
+            reporter.warning("dataset_note", f"{case.case}: {note}.")
+        result = self.predictor.segment(images, reporter, self.wishes)
+        configs = [bundle.config for bundle in self.bundles]
+        writer = LabelWriter(
+            task=configs[0].task,
+            structures=self.options.structures,
+            overwrite=self.options.overwrite,
+            origin=dicom_origin(case, self.bundles),
+        )
+        write_case(result, case, writer, reporter, WRITE)
+        rules = rules_of(self.options, configs)
+        described = describe_result(result, self.bundles, self.wishes, rules)
+        sidecar = {
+            "v": SIDECAR_VERSION,
+            "case": case.case,
+            "input": str(case.files.image),
+            "inputs": [str(place.image) for place in case.files.images],
+            "output": case.output.name,
+            **described,
+            "version": __version__,
+        }
+        write_json(case.sidecar, sidecar)

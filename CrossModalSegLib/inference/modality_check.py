@@ -1,10 +1,17 @@
-"""Does a scan look like those that a model was made for?"""
+"""Does a scan look like those that a model was made for?
+
+Two things are compared with the cases of the training target: the intensities of the prepared
+slices, which tell modalities apart, and the deepest features of the model's own network, which tell
+what is seen where: another part of the body, a part that is missing, a scan that is mirrored or
+upside down. Each is expressed as a multiple of the largest value within the training target.
+"""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
 
+from CrossModalSegLib.bundle.feature_statistics import Description
 from CrossModalSegLib.bundle.schema import BundleConfig
 from CrossModalSegLib.data.statistics import (
     PREPARED_RANGE,
@@ -13,14 +20,11 @@ from CrossModalSegLib.data.statistics import (
     sample_intensities,
 )
 from CrossModalSegLib.inference.result import Notice
-
-UNUSUAL_FACTOR = 1.75
-"""A scan is unusual from this many times the largest distance within the training target.
-
-Measured with 12 unseen CT and 12 unseen bSSFP MR phantoms against cohorts of 20: unseen scans of
-the same modality came to at most 1.24 times it (1.66 with 30 % more noise), MR taken for CT to at
-least 7.1, CT taken for MR to at least 1.87, inverted MR to 2.85, half of the field of view to 6.8.
-"""
+from CrossModalSegLib.inference.unlikeness import (
+    UNUSUAL_FEATURES,
+    UNUSUAL_INTENSITIES,
+    Unlikeness,
+)
 
 LEAST_USUAL_DISTANCE = 0.03
 """Where a cohort is so small or so uniform that its own distances say little."""
@@ -28,17 +32,57 @@ LEAST_USUAL_DISTANCE = 0.03
 KIND = "unlike_training"
 
 
-def check_modality(slices: NDArray[np.float32], config: BundleConfig) -> Notice | None:
+def compare_intensities(slices: NDArray[np.float32], config: BundleConfig) -> float | None:
     """Compare a scan's prepared slices with the intensities of the training target.
 
     Args:
-        slices: Those of the whole volume, as `prepare_image` makes them.
+        slices: (slice, channel, row, column) of the whole volume, as `prepare_images` makes them.
         config: Of the bundle.
 
     Returns:
-        What to tell the user; None if the scan looks as usual, or if nothing is known about what
-        is usual.
+        The largest ratio of all channels; None if nothing is known about what is usual.
     """
+    ratios = [
+        _intensity_ratio(slices[:, channel], config.of_channel(channel))
+        for channel in range(slices.shape[1])
+    ]
+    return max((ratio for ratio in ratios if ratio is not None), default=None)
+
+
+def compare_features(case: Description | None, config: BundleConfig) -> float | None:
+    """Compare the features of a scan with those of the training target; None as above."""
+    usual = config.target_features
+    if usual is None or case is None or case.shape != (len(usual.mean),):
+        return None
+    return usual.distance(case) / max(usual.case_distances)
+
+
+def warn_of(unlikeness: Unlikeness, config: BundleConfig) -> Notice | None:
+    """Return what to tell the user; None if the scan looks as usual, as far as that is known."""
+    reasons = []
+    if (unlikeness.intensities or 0.0) > UNUSUAL_INTENSITIES:
+        reasons.append(
+            f"its intensities differ {unlikeness.intensities:.1f} times as much as those of any of "
+            "them"
+        )
+    if (unlikeness.features or 0.0) > UNUSUAL_FEATURES:
+        reasons.append(
+            f"what the model sees in it, and where, differs {unlikeness.features:.1f} times as "
+            "much as in any of them"
+        )
+    if not reasons:
+        return None
+    target = config.modalities.images_label
+    return Notice(
+        kind=KIND,
+        message=f"This looks unlike the {target} scans that this model was adapted to: "
+        f"{', and '.join(reasons)}.",
+        hint=f"Check that it is a {target} scan of the same part of the body, complete and neither "
+        "mirrored nor upside down, and look at the result with care.",
+    )
+
+
+def _intensity_ratio(slices: NDArray[np.float32], config: BundleConfig) -> float | None:
     usual = config.target_statistics
     if usual is None or not usual.case_distances:
         return None
@@ -48,14 +92,4 @@ def check_modality(slices: NDArray[np.float32], config: BundleConfig) -> Notice 
     if len(scan.histogram) != len(usual.prepared.histogram):
         return None
     largest = max(LEAST_USUAL_DISTANCE, *usual.case_distances)
-    ratio = histogram_distance(scan, usual.prepared) / largest
-    if ratio <= UNUSUAL_FACTOR:
-        return None
-    target = config.modalities.target.label
-    return Notice(
-        kind=KIND,
-        message=f"This scan does not look like the {target} images that the model learned from: "
-        f"its intensities differ {ratio:.1f} times as much as those of any of them.",
-        hint=f"Check that it is a {target} image of the same part of the body with a similar field "
-        "of view, and look at the result with care.",
-    )
+    return histogram_distance(scan, usual.prepared) / largest

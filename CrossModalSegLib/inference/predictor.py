@@ -4,35 +4,46 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from CrossModalSegLib.bundle.deployment import load_method
+from CrossModalSegLib.bundle.features import FeatureTap
 from CrossModalSegLib.bundle.reading import Bundle, read_bundle
-from CrossModalSegLib.bundle.schema import BundleConfig
-from CrossModalSegLib.core.errors import MismatchError
+from CrossModalSegLib.bundle.schema import BundleConfig, PostProcessing
+from CrossModalSegLib.core.errors import InputFileError, MismatchError
 from CrossModalSegLib.core.events import Reporter, silent_reporter
-from CrossModalSegLib.core.tasks import Region
+from CrossModalSegLib.core.tasks import Task
 from CrossModalSegLib.core.volume import Volume
-from CrossModalSegLib.data.foreground import paste
-from CrossModalSegLib.data.preprocessing import (
-    crop_volume,
-    prepare_image,
-    restore_map,
-    restore_probabilities,
-    slices_that_meet,
+from CrossModalSegLib.inference.agreement import (
+    count_agreement,
+    predicted_dice,
+    warn_of_little,
 )
-from CrossModalSegLib.inference.batches import BatchRunner
-from CrossModalSegLib.inference.modality_check import check_modality
+from CrossModalSegLib.inference.batches import BatchRunner, Compute
+from CrossModalSegLib.inference.flips import with_flips
+from CrossModalSegLib.inference.modality_check import (
+    compare_features,
+    compare_intensities,
+    warn_of,
+)
+from CrossModalSegLib.inference.notices import NoticeLog, SliceCount
 from CrossModalSegLib.inference.post_processing import post_process
-from CrossModalSegLib.inference.region import RegionOfInterest
+from CrossModalSegLib.inference.prepared import PreparedImages, prepare_case
 from CrossModalSegLib.inference.result import Notice, SegmentationResult
-from CrossModalSegLib.inference.structures import choose_structures, count_voxels, keep_structures
-from CrossModalSegLib.inference.uncertainty import restore_with_uncertainty
+from CrossModalSegLib.inference.structures import count_voxels, keep_structures
+from CrossModalSegLib.inference.unlikeness import Unlikeness
+from CrossModalSegLib.inference.wishes import NOTHING_SPECIAL, Wishes
 from CrossModalSegLib.methods.base import Method
+
+MAPS, QUALITY = "maps", "quality"
+"""Stages in which the method's maps are computed, and how good the result probably is."""
 
 
 class Predictor:
@@ -44,7 +55,7 @@ class Predictor:
         device: "auto", "cuda", "mps" or "cpu".
         precision: "auto", "32-true", "bf16-mixed" or "16-mixed"; "auto" is bfloat16 autocast
             where the processor or GPU is fast at it, else float32.
-        batch_size: Slices at once; None: by their size.
+        batch_size: Slices at once; None: as many as fit into the free memory and are of use.
 
     Raises:
         DeviceError: The device is not there.
@@ -93,154 +104,254 @@ class Predictor:
         """Kind of the device that is in use now."""
         return self._runner.device.type
 
+    @property
+    def precision(self) -> str:
+        """Precision on that device."""
+        return self._runner.precision
+
     def warm_up(self) -> None:
         """Predict one empty slice, so that the first volume does not wait for set-up work."""
-        empty = np.zeros((1, *self.config.preprocessing.matrix), np.float32)
+        settings = self.config.preprocessing
+        empty = np.zeros((1, settings.num_channels, *settings.matrix), np.float32)
         for _ in self._runner.run(empty, lambda _: None):
             pass
 
     def segment(
         self,
-        volume: Volume,
+        images: Volume | Sequence[Volume],
         reporter: Reporter | None = None,
-        *,
-        with_probabilities: bool = False,
-        with_uncertainty: bool = False,
-        structures: Sequence[str] = (),
-        region: RegionOfInterest | None = None,
+        wishes: Wishes = NOTHING_SPECIAL,
     ) -> SegmentationResult:
-        """Segment one volume of the bundle's target modality.
+        """Segment one case: a volume of each modality that the bundle names, in its order.
+
+        The result lies on the grid of the first one, to which the others are resampled.
 
         Args:
-            volume: Any orientation, spacing and size.
+            images: One volume, or as many as the bundle names; any orientation, spacing and size.
             reporter: Gets progress and warnings, and is asked between batches whether to stop.
-            with_probabilities: Also return the probabilities on the volume's grid.
-            with_uncertainty: Also return where the model is unsure.
-            structures: Names of regions or classes of the task; what they do not need becomes
-                background. None given: all.
-            region: What lies outside is background, and slices that do not meet it are not
-                computed. Intensities are scaled by the whole volume all the same, so that what
-                lies inside does not depend on it; rules that clean labels see the inside alone.
+            wishes: What else is asked for.
 
         Raises:
-            InputFileError: The image is constant or has NaN or infinite voxels.
-            GeometryError: The region of interest does not meet the volume.
-            UnknownNameError: The task has no such structure.
+            InputFileError: An image is constant or has NaN or infinite voxels, or the bundle takes
+                another number of images.
+            GeometryError: The region of interest, or an image, does not meet the first image.
+            UnknownNameError: The task has no such structure, or there is no such flip.
+            ConfigError: A flip makes no sense for this model.
             DeviceError: The memory is not enough.
             Cancelled: The user stopped it.
         """
         began = time.perf_counter()
-        log = _NoticeLog(reporter or silent_reporter())
-        wanted = choose_structures(self.config.task, structures)
-        part = crop_volume(volume, self.config.preprocessing)
-        mask = None if region is None else region.mask(part)
-        log.reporter.check_cancelled()
-        slices, met = self._prepare(part, mask, log)
-        predicted = self._predict(slices, log)
+        log = NoticeLog(reporter or silent_reporter())
+        wishes.regions(self.config)
+        case = self.prepare(images, wishes, log)
+        count, tap = SliceCount(log.reporter, len(case.slices)), self.tap(case)
+        predicted = self.predict(case, wishes, log, count, tap)
         probabilities = None
-        if with_probabilities:
+        if wishes.probabilities:
             stack = np.stack(list(predicted))
-            probabilities = self._restore_each_class(stack, part, met, volume)
+            probabilities = {
+                name: case.restore_values(stack[:, index], outside=float(index == 0))
+                for index, name in enumerate(class_names(self.config.task))
+            }
             predicted = iter(stack)
-        labels, uncertainty = self._restore(predicted, part, met, with_uncertainty=with_uncertainty)
-        labels = paste(_within(mask, labels), volume)
-        if uncertainty is not None:
-            uncertainty = paste(_within(mask, uncertainty), volume)
-        if structures:
-            labels = keep_structures(labels, wanted)
-        labels = post_process(labels, self.config.post_processing)
-        if not labels.array_kji.any():
-            log.add(self._nothing_found(wanted))
+        rules = wishes.post_processing or self.config.post_processing
+        labels, uncertainty = case.restore(predicted, with_uncertainty=wishes.uncertainty)
+        unlikeness = self.check(case, tap, log)
+        quality = self.predicted_dice(case, wishes, log) if wishes.quality else None
         return SegmentationResult(
-            labels=labels,
-            voxels=count_voxels(labels, wanted),
+            **conclude(labels, self.config, wishes, rules, log),
             seconds=time.perf_counter() - began,
             device=self.device,
-            precision=self._runner.precision,
-            warnings=tuple(log.notices),
+            precision=self.precision,
             probabilities=probabilities,
             uncertainty=uncertainty,
+            unlikeness=unlikeness,
+            predicted_dice=quality,
+            maps=self.maps(case, log) if wishes.maps else None,
         )
 
-    def _prepare(
-        self, volume: Volume, mask: Volume | None, log: _NoticeLog
-    ) -> tuple[NDArray[np.float32], range | None]:
-        """Return the slices to predict, and which of all they are; None: all."""
-        slices = prepare_image(volume, self.config.preprocessing)
-        unusual = check_modality(slices, self.config)
-        if unusual is not None:
-            log.add(unusual)
-        if mask is None:
-            return slices, None
-        part = slices_that_meet(mask, self.config.preprocessing)
-        return slices[part.start : part.stop], part
+    def prepare(
+        self, images: Volume | Sequence[Volume], wishes: Wishes, log: NoticeLog
+    ) -> PreparedImages:
+        """Cut a case into slices.
 
-    def _restore(
+        Raises:
+            InputFileError: As `segment`.
+            GeometryError: As `segment`.
+            Cancelled: The user stopped it.
+        """
+        volumes = (images,) if isinstance(images, Volume) else tuple(images)
+        require_images(self.config, len(volumes))
+        log.reporter.check_cancelled()
+        return prepare_case(volumes, self.config.preprocessing, wishes.region)
+
+    def tap(self, case: PreparedImages) -> FeatureTap | None:
+        """Return what collects features while a case is predicted.
+
+        None if nothing is known about what is usual, or only a part of the slices is predicted.
+        """
+        usual = self.config.target_features
+        if usual is None or case.met is not None:
+            return None
+        return FeatureTap(self._runner.method, usual.layer)
+
+    def check(self, case: PreparedImages, tap: FeatureTap | None, log: NoticeLog) -> Unlikeness:
+        """Compare a case with the training target, and warn if it does not look like it.
+
+        Args:
+            case: The case.
+            tap: Collected features while it was predicted.
+            log: Gets the warning.
+        """
+        seen = None if tap is None else tap.description()
+        unlikeness = Unlikeness(
+            intensities=compare_intensities(case.all_slices, self.config),
+            features=compare_features(seen, self.config),
+        )
+        notice = warn_of(unlikeness, self.config)
+        if notice is not None:
+            log.add(notice)
+        return unlikeness
+
+    def predict(
         self,
-        predicted: Iterator[NDArray[np.float32]],
-        volume: Volume,
-        part: range | None,
-        *,
-        with_uncertainty: bool,
-    ) -> tuple[Volume, Volume | None]:
-        """Return labels and uncertainty on the volume's grid."""
-        settings = self.config.preprocessing
-        if with_uncertainty:
-            return restore_with_uncertainty(predicted, volume, settings, slices=part)
-        return restore_probabilities(predicted, volume, settings, slices=part), None
-
-    def _predict(
-        self, slices: NDArray[np.float32], log: _NoticeLog
+        case: PreparedImages,
+        wishes: Wishes,
+        log: NoticeLog,
+        count: SliceCount,
+        tap: FeatureTap | None = None,
     ) -> Iterator[NDArray[np.float32]]:
-        """Yield the probabilities (class, row, column) of each slice."""
-        reporter, done, depth = log.reporter, 0, len(slices)
-        reporter.check_cancelled()
-        reporter.stage("slices", depth)
-        for batch in self._runner.run(slices, log.add):
-            reporter.check_cancelled()
+        """Yield the probabilities (class, row, column) of each slice.
+
+        Args:
+            case: The slices.
+            wishes: Flips.
+            log: Gets what happens when memory runs out.
+            count: Gets the progress.
+            tap: Collects features of the slices as they are.
+
+        Raises:
+            UnknownNameError: There is no such flip.
+            ConfigError: A flip makes no sense for this model.
+            DeviceError: The memory is not enough.
+            Cancelled: The user stopped it.
+        """
+        flips = wishes.flipped_dims(self.config)
+
+        def compute(method: Method, slices: Tensor) -> Tensor:
+            with nullcontext() if tap is None else tap.listening():
+                plain = method.predict(slices)
+            return with_flips(plain, method.predict, slices, flips)
+
+        return self._compute(case.slices, compute, log, count, tap)
+
+    def predicted_dice(
+        self, case: PreparedImages, wishes: Wishes, log: NoticeLog
+    ) -> dict[str, float | None]:
+        """Return how much the labels agree with those of slightly changed slices, by structure.
+
+        Raises:
+            DeviceError: The memory is not enough.
+            Cancelled: The user stopped it.
+        """
+        regions = wishes.regions(self.config)
+        count = SliceCount(log.reporter, len(case.slices), QUALITY)
+        counts = self._compute(case.slices, count_agreement(regions), log, count)
+        found = predicted_dice(counts, regions)
+        notice = warn_of_little(found)
+        if notice is not None:
+            log.add(notice)
+        return found
+
+    def maps(self, case: PreparedImages, log: NoticeLog) -> dict[str, Volume]:
+        """Return what the method has to show (`Method.maps`), on the grid of the case.
+
+        Maps of several channels become several, numbered from 1.
+
+        Raises:
+            DeviceError: The memory is not enough.
+            Cancelled: The user stopped it.
+        """
+        names: list[str] = []
+
+        def compute(method: Method, slices: Tensor) -> Tensor:
+            found = method.maps(slices)
+            names[:] = [name for key, value in found.items() for name in _channel_names(key, value)]
+            if not found:
+                return slices.new_zeros((len(slices), 0, *slices.shape[-2:]))
+            return torch.cat([value.float() for value in found.values()], dim=1)
+
+        count = SliceCount(log.reporter, len(case.slices), MAPS)
+        stack = np.stack(list(self._compute(case.slices, compute, log, count)))
+        return {name: case.restore_values(stack[:, at]) for at, name in enumerate(names)}
+
+    def _compute(
+        self,
+        slices: NDArray[np.float32],
+        compute: Compute,
+        log: NoticeLog,
+        count: SliceCount,
+        tap: FeatureTap | None = None,
+    ) -> Iterator[NDArray[np.float32]]:
+        """Yield what is computed of each slice."""
+        for batch in self._runner.run(slices, log.add, compute):
+            if tap is not None:
+                tap.keep()
+            count.check_cancelled()
             yield from batch
-            done += len(batch)
-            reporter.progress("slices", done, depth)
+            count.add(len(batch))
 
-    def _restore_each_class(
-        self, stack: NDArray[np.float32], part: Volume, met: range | None, volume: Volume
-    ) -> dict[str, Volume]:
-        """Bring probabilities (slice, class, row, column) of a part to the volume's grid."""
-        settings = self.config.preprocessing
-        restored = {}
-        for index, name in enumerate(("background", *self.config.task.class_names)):
-            outside = float(index == 0)
-            values = restore_map(stack[:, index], part, settings, outside=outside, slices=met)
-            restored[name] = paste(values, volume, outside)
-        return restored
 
-    def _nothing_found(self, wanted: Sequence[Region]) -> Notice:
-        structures = ", ".join(entry.label for entry in wanted)
-        return Notice(
-            kind="nothing_found",
-            message="The model found none of its structures in this image.",
-            hint=f"It looked for {structures} in {self.config.modalities.target.label} images.",
+def conclude(
+    labels: Volume, config: BundleConfig, wishes: Wishes, rules: PostProcessing, log: NoticeLog
+) -> dict[str, Any]:
+    """Clean labels, keep what is wanted and measure it: the fields of a result that follow."""
+    wanted = wishes.regions(config)
+    labels = post_process(labels, rules, config.task)
+    if wishes.structures:
+        labels = keep_structures(labels, wanted)
+    if not labels.array_kji.any():
+        listed = ", ".join(entry.label for entry in wanted)
+        log.add(
+            Notice(
+                kind="nothing_found",
+                message="The model found none of its structures in this image.",
+                hint=f"It looked for {listed} in {config.modalities.images_label} images.",
+            )
         )
+    return {
+        "labels": labels,
+        "voxels": count_voxels(labels, wanted),
+        "warnings": tuple(log.notices),
+    }
 
 
-def _within(mask: Volume | None, volume: Volume) -> Volume:
-    """Return a volume that is 0 outside a mask."""
-    if mask is None:
-        return volume
-    inside: NDArray[Any] = mask.array_kji
-    return volume.with_array(np.where(inside, volume.array_kji, volume.array_kji.dtype.type(0)))
+def class_names(task: Task) -> tuple[str, ...]:
+    """Return the names of a task's classes, "background" first."""
+    return ("background", *task.class_names)
 
 
-class _NoticeLog:
-    """Keeps the notices of one prediction and sends them as events."""
+def _channel_names(name: str, values: Tensor) -> list[str]:
+    count = values.shape[1]
+    return [name] if count == 1 else [f"{name}_{channel + 1}" for channel in range(count)]
 
-    def __init__(self, reporter: Reporter) -> None:
-        self.reporter = reporter
-        self.notices: list[Notice] = []
 
-    def add(self, notice: Notice) -> None:
-        self.notices.append(notice)
-        self.reporter.warning(notice.kind, notice.message, notice.hint)
+def require_images(config: BundleConfig, count: int) -> None:
+    """Refuse another number of images than a bundle takes.
+
+    Raises:
+        InputFileError: See above; names what is expected, in order.
+    """
+    wanted = config.modalities.images
+    if count == len(wanted):
+        return
+    listed = ", ".join(modality.label for modality in wanted)
+    several = "s of one case, in this order" if len(wanted) > 1 else ""
+    raise InputFileError(
+        f"{count} image{'' if count == 1 else 's'} of a case were given, expected {len(wanted)}: "
+        f"the model {config.name!r} takes {listed}.",
+        hint=f"Give the image{several}: {listed}.",
+    )
 
 
 def require_match(config: BundleConfig, *, task: str = "", modality: str = "") -> None:

@@ -1,19 +1,36 @@
-"""The part of a volume that a user wants to have segmented: a box, however it is turned."""
+"""The part of a volume that a user wants to have segmented: a box, or what a mask holds."""
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from CrossModalSegLib.core.errors import ConfigError, GeometryError
+from CrossModalSegLib.core.geometry import is_same_grid
 from CrossModalSegLib.core.volume import Volume
+from CrossModalSegLib.data.itk_reading import affine_of, read_itk_image
 
 TOLERANCE = 1e-6
 """A voxel centre on the box's face belongs to it, whatever the rounding."""
+
+
+@runtime_checkable
+class Area(Protocol):
+    """Says of each voxel whether it is to be segmented."""
+
+    def mask(self, grid: Volume) -> Volume:
+        """Return truth values on the volume's grid, at least one of them true.
+
+        Raises:
+            GeometryError: None is.
+        """
+        ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,6 +74,30 @@ class RegionOfInterest:
             )
         return cls(np.array(numbers, dtype=np.float64).reshape(4, 4))
 
+    @classmethod
+    def from_bounds(cls, bounds_mm: Sequence[float]) -> RegionOfInterest:
+        """Read an upright box: from and to along R, along A and along S, in mm.
+
+        Raises:
+            ConfigError: There are not six numbers, or the box has no extent.
+        """
+        numbers = np.asarray(bounds_mm, dtype=np.float64)
+        if numbers.shape != (6,) or not np.isfinite(numbers).all():
+            raise ConfigError(
+                f"The region of interest has the bounds {list(bounds_mm)}, expected six numbers: "
+                "from and to along R, along A and along S, in mm."
+            )
+        first, last = numbers.reshape(3, 2).T
+        if not (first < last).all():
+            raise ConfigError(
+                f"The region of interest has the bounds {list(bounds_mm)}, expected the smaller "
+                "one of each pair first.",
+                hint="Left, posterior and inferior are negative: R = -60 lies left of R = -10.",
+            )
+        to_ras = np.diag([*((last - first) / 2), 1.0])
+        to_ras[:3, 3] = (first + last) / 2
+        return cls(np.asarray(np.linalg.inv(to_ras), dtype=np.float64))
+
     def mask(self, grid: Volume) -> Volume:
         """Return which voxels' centres lie in the box, as truth values on the volume's grid.
 
@@ -67,12 +108,88 @@ class RegionOfInterest:
         inside = np.zeros(grid.shape_kji, bool)
         i, j, k = _index_box(index_to_box, grid.shape_ijk)
         inside[k, j, i] = _is_inside(index_to_box, (i, j, k))
-        if not inside.any():
-            raise GeometryError(
-                "The region of interest holds no voxel of the volume.",
-                hint="Move or enlarge it so that it meets the volume, or choose none.",
+        return grid.with_array(_not_empty(inside))
+
+
+@dataclass(frozen=True, eq=False)
+class MaskRegion:
+    """What is not 0 in a label map or segmentation, on whatever grid.
+
+    Attributes:
+        volume: Truth values.
+    """
+
+    volume: Volume
+
+    @classmethod
+    def read(cls, path: Path) -> MaskRegion:
+        """Read a volume file; of a `.seg.nrrd` all segments together.
+
+        Raises:
+            InputFileError: The file cannot be read.
+            ConfigError: It is neither a volume nor layers of one.
+        """
+        import SimpleITK
+
+        image = read_itk_image(path)
+        array = SimpleITK.GetArrayViewFromImage(image)
+        if image.GetDimension() != 3 or array.ndim not in {3, 4}:
+            raise ConfigError(
+                f"{path} is {image.GetDimension()}-D, expected the mask of a volume.",
+                hint="Give a label map or a segmentation.",
             )
-        return grid.with_array(inside)
+        is_inside = array != 0 if array.ndim == 3 else (array != 0).any(axis=-1)
+        return cls(Volume(np.asarray(is_inside), affine_of(image, path)))
+
+    def mask(self, grid: Volume) -> Volume:
+        """Return which voxels' centres lie in a voxel of the mask, on the volume's grid.
+
+        Raises:
+            GeometryError: None does.
+        """
+        if is_same_grid(self.volume, grid):
+            return grid.with_array(_not_empty(self.volume.array_kji))
+        inside = np.zeros(grid.shape_kji, bool)
+        to_mask = np.linalg.solve(self.volume.affine_ras, grid.affine_ras)
+        j, i = np.indices(grid.shape_kji[1:])
+        sizes = np.reshape(self.volume.shape_ijk, (3, 1, 1))
+        for k in range(len(inside)):
+            places = [row[0] * i + row[1] * j + (row[2] * k + row[3]) for row in to_mask[:3]]
+            found = np.rint(places).astype(int)
+            is_there = ((found >= 0) & (found < sizes)).all(axis=0)
+            at_i, at_j, at_k = found[:, is_there]
+            inside[k, is_there] = self.volume.array_kji[at_k, at_j, at_i]
+        return grid.with_array(_not_empty(inside))
+
+
+def read_area(words: Sequence[str]) -> Area | None:
+    """Read a region of interest from a command line: six bounds in mm, or a file; None if empty.
+
+    Raises:
+        ConfigError: It is neither.
+        InputFileError: The file cannot be read.
+    """
+    if not words:
+        return None
+    if len(words) == 1:
+        return MaskRegion.read(Path(words[0]))
+    try:
+        bounds = [float(word) for word in words]
+    except ValueError as error:
+        raise ConfigError(
+            f"The region of interest is {' '.join(words)!r}, expected six numbers or one file.",
+            hint="Give from and to along R, along A and along S in mm, or a mask's file.",
+        ) from error
+    return RegionOfInterest.from_bounds(bounds)
+
+
+def _not_empty(inside: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    if not inside.any():
+        raise GeometryError(
+            "The region of interest holds no voxel of the volume.",
+            hint="Move or enlarge it so that it meets the volume, or choose none.",
+        )
+    return inside
 
 
 def _index_box(

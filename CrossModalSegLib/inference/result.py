@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from CrossModalSegLib.core.volume import Volume
+from CrossModalSegLib.inference.unlikeness import Unlikeness
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +32,11 @@ class SegmentationResult:
         probabilities: By class name, "background" first, on the input's grid; None if not asked.
         uncertainty: Normalised entropy of the probabilities, 0 to 1, on the input's grid; None if
             not asked.
+        unlikeness: How much the scan differs from those that the model was made for; None if that
+            was not looked at.
+        predicted_dice: Agreement of the result with those of slightly changed images, by structure,
+            and as "mean" (`agreement`); None where nothing is found, or if not asked.
+        maps: What the method has to show, by name, on the input's grid; None if not asked.
     """
 
     labels: Volume
@@ -41,6 +47,9 @@ class SegmentationResult:
     warnings: tuple[Notice, ...] = ()
     probabilities: Mapping[str, Volume] | None = None
     uncertainty: Volume | None = None
+    unlikeness: Unlikeness | None = None
+    predicted_dice: Mapping[str, float | None] | None = None
+    maps: Mapping[str, Volume] | None = None
 
     @property
     def volumes_ml(self) -> dict[str, float]:

@@ -25,10 +25,15 @@ def normalised_entropy(shares: NDArray[np.float32]) -> NDArray[np.float32]:
     """
     entropy = np.zeros(shares.shape[1:], np.float32)
     for share in shares:
-        positive = np.maximum(share, np.finfo(np.float32).tiny)  # 0 ln 0 is 0
-        entropy -= share * np.log(positive)
+        add_entropy(entropy, share)
     entropy /= np.float32(np.log(len(shares)))
     return np.clip(entropy, 0.0, 1.0, out=entropy)
+
+
+def add_entropy(entropy: NDArray[np.float32], share: NDArray[np.float32]) -> None:
+    """Add what one class contributes, -p ln p, in place; the shape is any."""
+    positive = np.maximum(share, np.finfo(np.float32).tiny)  # 0 ln 0 is 0
+    entropy -= share * np.log(positive)
 
 
 def restore_with_uncertainty(

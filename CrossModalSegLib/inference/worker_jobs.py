@@ -3,18 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from CrossModalSegLib.core.config import to_dict
-from CrossModalSegLib.core.errors import (
-    ConfigError,
-    CrossModalSegError,
-    InputFileError,
-    OutputExistsError,
-)
+from CrossModalSegLib.core.errors import CrossModalSegError
 from CrossModalSegLib.core.events import Reporter
 from CrossModalSegLib.inference.worker_requests import (
     NoArguments,
@@ -25,11 +18,11 @@ from CrossModalSegLib.inference.worker_requests import (
 
 if TYPE_CHECKING:
     from CrossModalSegLib.bundle.library import ModelLibrary
-    from CrossModalSegLib.bundle.reading import Bundle
-    from CrossModalSegLib.bundle.schema import BundleConfig
+    from CrossModalSegLib.inference.ensemble import Ensemble
     from CrossModalSegLib.inference.predictor import Predictor
     from CrossModalSegLib.inference.result import SegmentationResult
     from CrossModalSegLib.inference.worker_models import WarmModels
+    from CrossModalSegLib.inference.worker_plan import PlannedWork
 
 READ, RESTORE = "read", "restore"
 """Stages beside "load" and "slices": reading the volume, writing the results."""
@@ -84,144 +77,68 @@ class WorkerCommands:
         reporter.done([], {"seconds": time.perf_counter() - began, "device": predictor.device})
 
     def _segment(self, arguments: SegmentArguments, reporter: Reporter) -> None:
+        from CrossModalSegLib.inference.worker_plan import plan_work
+
         began = time.perf_counter()
-        bundle = self._library.open(arguments.model)
-        require_possible(arguments, bundle.config)
-        predictor = self._models.get(bundle, arguments.device, arguments.precision, reporter)
-        result = self._predict(predictor, arguments, reporter)
+        names = (arguments.model, *arguments.further_models)
+        work = plan_work(arguments, [self._library.open(name) for name in names])
+        predictor = self._ready(work, arguments, reporter)
+        result = self._predict(predictor, work, reporter)
         reporter.check_cancelled()
-        outputs = write_outputs(result, bundle.config, arguments, reporter)
-        seconds = time.perf_counter() - began
-        reporter.done(outputs, summarise(result, bundle, seconds))
+        outputs = write_outputs(result, work, arguments, reporter)
+        described = work.describe(result)
+        reporter.done(outputs, {**described, "seconds": time.perf_counter() - began})
+
+    def _ready(
+        self, work: PlannedWork, arguments: SegmentArguments, reporter: Reporter
+    ) -> Predictor | Ensemble:
+        """Return what predicts: a model, or several as one."""
+        from CrossModalSegLib.inference.ensemble import Ensemble
+
+        predictors = [
+            self._models.get(bundle, arguments.device, arguments.precision, reporter)
+            for bundle in work.bundles
+        ]
+        return predictors[0] if len(predictors) == 1 else Ensemble(predictors)
 
     def _predict(
-        self, predictor: Predictor, arguments: SegmentArguments, reporter: Reporter
+        self, predictor: Predictor | Ensemble, work: PlannedWork, reporter: Reporter
     ) -> SegmentationResult:
-        from CrossModalSegLib.data.volume_files import read_image
+        from CrossModalSegLib.inference.case_inputs import read_images
         from CrossModalSegLib.inference.worker_models import release_device_memory
 
         reporter.check_cancelled()
         reporter.stage(READ, 1)
-        volume = read_image(arguments.inputs[0])
+        images = read_images(work.case.files)
         reporter.progress(READ, 1, 1)
         try:
-            return predictor.segment(
-                volume,
-                reporter,
-                with_uncertainty=bool(arguments.uncertainty),
-                structures=arguments.structures,
-                region=_region(arguments),
-            )
+            return predictor.segment(images, reporter, work.wishes)
         except CrossModalSegError:
             raise
         except Exception:
-            self._models.forget(predictor)  # who knows what state it is in
+            for bundle in work.bundles:  # who knows what state they are in
+                self._models.forget(bundle)
             raise
         finally:
             release_device_memory()
 
 
-def require_possible(arguments: SegmentArguments, config: BundleConfig) -> None:
-    """Refuse what cannot succeed, before anything is loaded.
-
-    Raises:
-        MismatchError: The scan is of another modality than the model is for.
-        UnknownNameError: The task has no such structure.
-        InputFileError: Not as many volumes as the model takes, or an output's ending is unknown.
-        ConfigError: The region of interest is no box, or an output would replace an input.
-        OutputExistsError: An output is there and must not be replaced.
-    """
-    from CrossModalSegLib.inference.outputs import require_writable
-    from CrossModalSegLib.inference.predictor import require_match
-    from CrossModalSegLib.inference.structures import choose_structures
-
-    require_match(config, modality=arguments.modality)
-    choose_structures(config.task, arguments.structures)
-    _region(arguments)
-    if len(arguments.inputs) != 1:
-        raise InputFileError(
-            f"{len(arguments.inputs)} volumes were given, expected 1: the model "
-            f"{config.name!r} takes one {config.modalities.target.label} volume."
-        )
-    wanted = _outputs(arguments)
-    for path in wanted:
-        require_writable(path, is_map=path is not wanted[0])
-        if path.resolve() == arguments.inputs[0].resolve() or wanted.count(path) > 1:
-            raise ConfigError(
-                f"The output {path} would replace an input or another output.",
-                hint="Give each of them a name of its own.",
-            )
-        if path.exists() and not arguments.overwrite:
-            raise OutputExistsError(path)
-
-
 def write_outputs(
-    result: SegmentationResult,
-    config: BundleConfig,
-    arguments: SegmentArguments,
-    reporter: Reporter,
+    result: SegmentationResult, work: PlannedWork, arguments: SegmentArguments, reporter: Reporter
 ) -> list[Path]:
-    """Write labels and, if asked for, the uncertainty map: both or neither.
+    """Write labels and maps, all of them or none.
 
     Raises:
         StorageError: The disk is full or not writable.
     """
-    from CrossModalSegLib.inference.outputs import write_labels, write_map
+    from CrossModalSegLib.inference.case_results import dicom_origin, write_case
+    from CrossModalSegLib.inference.outputs import LabelWriter
 
-    paths = _outputs(arguments)
-    writers: list[Callable[[], None]] = [
-        lambda: write_labels(
-            result.labels,
-            config.task,
-            paths[0],
-            structures=arguments.structures,
-            overwrite=arguments.overwrite,
-            compressed=False,
-        )
-    ]
-    uncertainty = result.uncertainty
-    if uncertainty is not None:
-        writers.append(
-            lambda: write_map(
-                uncertainty, paths[1], overwrite=arguments.overwrite, compressed=False
-            )
-        )
-    written: list[Path] = []
-    try:
-        for path, write in zip(paths, reporter.track(writers, RESTORE), strict=True):
-            write()
-            written.append(path)
-    except BaseException:
-        for path in written:
-            path.unlink(missing_ok=True)
-        raise
-    return written
-
-
-def summarise(result: SegmentationResult, bundle: Bundle, seconds: float) -> Mapping[str, Any]:
-    """Return what the event `done` says of a segmentation."""
-    config = bundle.config
-    return {
-        "volumes_ml": result.volumes_ml,
-        "voxels": dict(result.voxels),
-        "seconds": seconds,
-        "device": result.device,
-        "precision": result.precision,
-        "task": config.task.name,
-        "modality": config.modalities.target.name,
-        "warnings": to_dict(result.warnings),
-        "model": {"name": config.name, "content_hash": bundle.content_hash},
-        "intended_use": config.intended_use,
-    }
-
-
-def _outputs(arguments: SegmentArguments) -> list[Path]:
-    maps = [Path(arguments.uncertainty)] if arguments.uncertainty else []
-    return [arguments.output, *maps]
-
-
-def _region(arguments: SegmentArguments) -> Any:
-    from CrossModalSegLib.inference.region import RegionOfInterest
-
-    numbers = arguments.ras_to_box
-    return None if numbers is None else RegionOfInterest.from_numbers(numbers)
+    writer = LabelWriter(
+        task=work.bundles[0].config.task,
+        structures=arguments.structures,
+        overwrite=arguments.overwrite,
+        compressed=False,
+        origin=dicom_origin(work.case, work.bundles),
+    )
+    return write_case(result, work.case, writer, reporter, RESTORE)

@@ -50,7 +50,7 @@ class WarmModels:
         key = (bundle.content_hash, kind, precision)
         predictor = self._predictors.get(key)
         if predictor is not None and predictor.device != kind:
-            self.forget(predictor)  # it gave the device up when memory ran out: try it again
+            self.forget(bundle)  # it gave the device up when memory ran out: try it again
             predictor = None
         if predictor is None:
             predictor = self._load(key, bundle, reporter)
@@ -58,9 +58,9 @@ class WarmModels:
         reporter.progress(LOAD, _LOAD_STEPS, _LOAD_STEPS)
         return predictor
 
-    def forget(self, predictor: Predictor) -> None:
-        """Keep a model no longer."""
-        for key in [key for key, kept in self._predictors.items() if kept is predictor]:
+    def forget(self, bundle: Bundle) -> None:
+        """Keep a model no longer, on no device."""
+        for key in [key for key in self._predictors if key[0] == bundle.content_hash]:
             del self._predictors[key]
         release_device_memory()
 

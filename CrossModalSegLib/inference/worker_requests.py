@@ -40,17 +40,26 @@ class RequestError(CrossModalSegError):
 
 @dataclass(frozen=True, kw_only=True)
 class SegmentArguments:
-    """One volume to segment.
+    """One case to segment.
 
     Attributes:
         model: A model's name in the library, or the path of a bundle.
-        inputs: Volume files, as many as the model takes.
+        further_models: The others of an ensemble; none: the model alone.
+        inputs: As many as the model takes images: volume files, or folders of one DICOM series.
         output: File of the labels; its ending is the format.
+        series: Part of the description of the DICOM series that is meant; "": any.
         device: "auto", "cuda", "mps" or "cpu".
         precision: "auto", "32-true", "bf16-mixed" or "16-mixed".
         uncertainty: File of the uncertainty map; "": none.
+        probabilities: Folder of a map of each class; "": none.
+        maps: Folder of what the method has to show; "": nothing.
         structures: Names of regions or classes that are kept; none: all.
         ras_to_box: Region of interest, 16 numbers row after row (`RegionOfInterest`).
+        region: The same as six bounds in mm, or a mask's file (`region.read_area`).
+        flips: Names of axes along which slices are flipped, too (`flips.FLIPS`).
+        largest_component: Whether only the largest parts are kept; None: as the bundle says.
+        minimum_ml: Smaller parts are removed; None: as the bundle says.
+        quality: Whether to say how good the result probably is.
         modality: What the user says the scan is; "": nothing.
         overwrite: Whether outputs that are there may be replaced.
     """
@@ -58,11 +67,20 @@ class SegmentArguments:
     model: str
     inputs: tuple[Path, ...]
     output: Path
+    further_models: tuple[str, ...] = ()
+    series: str = ""
     device: str = "auto"
     precision: str = "auto"
     uncertainty: str = ""
+    probabilities: str = ""
+    maps: str = ""
     structures: tuple[str, ...] = ()
     ras_to_box: tuple[float, ...] | None = None
+    region: tuple[str, ...] = ()
+    flips: tuple[str, ...] = ()
+    largest_component: bool | None = None
+    minimum_ml: float | None = None
+    quality: bool = False
     modality: str = ""
     overwrite: bool = False
 

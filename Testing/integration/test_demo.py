@@ -33,7 +33,7 @@ TINY = (
 def tiny_demo(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Demo:
     """Return a demo with few subjects and few iterations; the rest is as users get it."""
     monkeypatch.setattr(
-        training, "load_preset", lambda m, p, t, o: load_preset(m, p, t, (*o, *TINY))
+        training, "load_preset", lambda m, p, t, o, **kw: load_preset(m, p, t, (*o, *TINY), **kw)
     )
     monkeypatch.setattr(demo_module, "TRAINING_SUBJECTS", 3)
     monkeypatch.setattr(demo_module, "TEST_SUBJECTS", 2)

@@ -20,9 +20,9 @@ Identity = tuple[int, int]
 class JournalTail:
     """Follows a file to which another process appends lines.
 
-    A line without its end waits for the rest. A file that was replaced, or that became shorter, is
-    read from its beginning; `restarts` then counts one up, and what was made of earlier events is to
-    be thrown away.
+    A line without its end waits for the rest. A file that was replaced, or became shorter, is read
+    from its beginning; `restarts` then counts one up, and what was made of earlier events is to be
+    thrown away.
 
     Args:
         path: Of the journal; it need not be there yet.

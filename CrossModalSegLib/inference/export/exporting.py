@@ -35,15 +35,20 @@ from CrossModalSegLib.core.errors import (
     OutputExistsError,
     storage_errors,
 )
+from CrossModalSegLib.inference.export.monai_config import (
+    INFERENCE_FILE,
+    TORCHSCRIPT_FILE,
+    inference_config,
+    readme_section,
+)
 from CrossModalSegLib.inference.export.portable_sources import portable_sources
 from CrossModalSegLib.methods.base import Method
 
 ExportFormat = Literal["monai", "onnx", "torchscript"]
 
-SUFFIXES: dict[str, tuple[str, ...]] = {"onnx": (".onnx",), "torchscript": (".ts", ".pt")}
+STATE_FILE = "models/model.pt"
 
-TORCHSCRIPT_FILE = "models/model.ts"
-INFERENCE_FILE = "configs/inference.json"
+SUFFIXES: dict[str, tuple[str, ...]] = {"onnx": (".onnx",), "torchscript": (".ts", ".pt")}
 
 OPSET = 17
 """Of ONNX: has all that the networks need, and every runtime of today knows it."""
@@ -67,7 +72,7 @@ class Predicting(nn.Module):
         self.method = method
 
     def forward(self, images: Tensor) -> Tensor:
-        """Return (batch, class, height, width) for (batch, 1, height, width)."""
+        """Return (batch, class, height, width) for (batch, channel, height, width)."""
         probabilities: Tensor = self.method.predict(images)
         return probabilities
 
@@ -165,6 +170,20 @@ def onnx_bytes(bundle: Bundle) -> bytes:
     return content
 
 
+def state_bytes(bundle: Bundle) -> bytes:
+    """Return the weights as PyTorch saves them: the one file of weights that MONAI demands.
+
+    Its specification requires `models/model.pt`; the runner uses the TorchScript file. Nothing but
+    tensors is in it, so that `torch.load` with `weights_only=True` reads it.
+
+    Raises:
+        BundleError: The bundle is damaged.
+    """
+    stream = io.BytesIO()
+    torch.save(dict(load_method(bundle).state_dict()), stream)
+    return stream.getvalue()
+
+
 def monai_files(bundle: Bundle) -> dict[str, bytes]:
     """Return the files of a bundle that MONAI's own runner runs, by name.
 
@@ -177,84 +196,19 @@ def monai_files(bundle: Bundle) -> dict[str, bytes]:
         METADATA_FILE: f"{_metadata(bundle)}\n".encode(),
         INFERENCE_FILE: _json(inference_config(bundle)).encode(),
         TORCHSCRIPT_FILE: torchscript_bytes(bundle),
-        README_FILE: own[README_FILE] + _MONAI_README.encode(),
+        STATE_FILE: state_bytes(bundle),
+        README_FILE: own[README_FILE] + readme_section(bundle).encode(),
         LICENCE_FILE: own[LICENCE_FILE],
         **portable_sources(),
     }
 
 
-def inference_config(bundle: Bundle) -> dict[str, Any]:
-    """Return `configs/inference.json`: everything that MONAI's runner does, in order."""
-    config = "$@bundle_root + '/configs/config.json'"
-    return {
-        "imports": ["$import glob", "$import os", "$import torch"],
-        "bundle_root": ".",
-        "dataset_dir": "$@bundle_root + '/data'",
-        "output_dir": "$@bundle_root + '/eval'",
-        "device": "$torch.device('cuda' if torch.cuda.is_available() else 'cpu')",
-        "datalist": "$sorted(glob.glob(os.path.join(@dataset_dir, '*.nii*')))",
-        "network_def": _NETWORK,
-        "preprocessing": {
-            "_target_": "Compose",
-            "transforms": [
-                {"_target_": "LoadImaged", "keys": "image", "image_only": True},
-                {"_target_": "EnsureChannelFirstd", "keys": "image"},
-                {"_target_": "scripts.pipeline.PrepareSlicesd", "config": config},
-            ],
-        },
-        "dataset": {
-            "_target_": "Dataset",
-            "data": "$[{'image': path} for path in @datalist]",
-            "transform": "@preprocessing",
-        },
-        "inferer": {"_target_": "scripts.pipeline.SliceInferer", "device": "@device"},
-        "postprocessing": {
-            "_target_": "Compose",
-            "transforms": [
-                {"_target_": "scripts.pipeline.RestoreLabelsd", "config": config},
-                {
-                    "_target_": "SaveImaged",
-                    "keys": "pred",
-                    "output_dir": "@output_dir",
-                    "output_postfix": "seg",
-                    "output_dtype": "$'uint8'",
-                    "resample": False,
-                    "separate_folder": False,
-                },
-            ],
-        },
-        "run": [_RUN],
-        "intended_use": bundle.config.intended_use,
-    }
-
-
-_NETWORK = (
-    "$torch.jit.load(@bundle_root + '/models/model.ts', map_location=@device)"
-    ".eval().to(memory_format=torch.channels_last)"
-)
-
-_RUN = (
-    "$[@postprocessing({**item, 'pred': @inferer(item['slices'], @network_def)}) "
-    "for item in @dataset]"
-)
-
-_MONAI_README = """
-## Running this model with MONAI
-
-This folder is the export of a CrossModalSeg model for MONAI's bundle runner. It needs PyTorch,
-MONAI (with `fire`), nibabel and SciPy, and nothing of CrossModalSeg. From this folder:
-
-    python -m monai.bundle run --config_file configs/inference.json \\
-        --dataset_dir FOLDER_OF_NIFTI_FILES --output_dir FOLDER
-
-`scripts/` holds the sources that cut images into slices and put labels back on the images' own
-grids, as they are in CrossModalSeg; running the model runs them.
-"""
-
-
 def _metadata(bundle: Bundle) -> str:
     """Return MONAI's metadata; the export needs other packages than the bundle."""
-    needed = {name: metadata.version(name) for name in PIPELINE_PACKAGES}
+    packages = [*PIPELINE_PACKAGES]
+    if bundle.config.preprocessing.bias_correction == "n4":
+        packages.append("SimpleITK")
+    needed = {name: metadata.version(name) for name in packages}
     described = replace(
         bundle.metadata, required_packages_version=needed, optional_packages_version=needed
     )
@@ -264,14 +218,20 @@ def _metadata(bundle: Bundle) -> str:
 def _example(bundle: Bundle) -> Tensor:
     """Return two slices of noise, always the same."""
     generator = torch.Generator().manual_seed(0)
-    return torch.rand(2, 1, *bundle.config.preprocessing.matrix, generator=generator) * 2 - 1
+    return torch.rand(2, *_slice_shape(bundle), generator=generator) * 2 - 1
+
+
+def _slice_shape(bundle: Bundle) -> tuple[int, int, int]:
+    """Return channels, rows and columns."""
+    settings = bundle.config.preprocessing
+    return settings.num_channels, *settings.matrix
 
 
 def _require_agreement(bundle: Bundle, network: nn.Module, traced: Any) -> None:
     """Refuse a trace that does not do with other slices what the network does."""
     generator = torch.Generator().manual_seed(1)
     for count in (1, 3):
-        slices = torch.rand(count, 1, *bundle.config.preprocessing.matrix, generator=generator)
+        slices = torch.rand(count, *_slice_shape(bundle), generator=generator)
         difference = float((network(slices) - traced(slices)).abs().max())
         if difference > AGREEMENT:
             raise BundleError(

@@ -6,7 +6,7 @@ MONAI, NumPy and SciPy, but not the program that the model comes from.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +17,12 @@ from monai.transforms.transform import Transform
 
 from CrossModalSegLib.bundle.schema import BundleConfig
 from CrossModalSegLib.core.config import from_dict, read_json
+from CrossModalSegLib.core.errors import InputFileError
 from CrossModalSegLib.core.geometry import check_affine
 from CrossModalSegLib.core.volume import Volume
-from CrossModalSegLib.data.preprocessing import prepare_image, restore_probabilities
+from CrossModalSegLib.data.channels import crop_images, on_grid_of_first, prepare_images
+from CrossModalSegLib.data.foreground import paste
+from CrossModalSegLib.data.preprocessing import crop_volume, restore_probabilities
 from CrossModalSegLib.inference.post_processing import post_process
 
 SLICES_AT_ONCE = 8
@@ -29,23 +32,25 @@ Item = dict[str, Any]
 
 
 class PrepareSlicesd(Transform):
-    """Cut an image (1, i, j, k) into slices (slice, 1, row, column) in [-1, 1].
+    """Cut the images (1, i, j, k) of a case into slices (slice, channel, row, column) in [-1, 1].
 
     Args:
         config: Path of `configs/config.json`.
-        image: Key of the image.
+        images: Keys of the images, in the order of the channels.
         slices: Key of the result.
     """
 
-    def __init__(self, config: str, image: str = "image", slices: str = "slices") -> None:
+    def __init__(
+        self, config: str, images: Sequence[str] = ("image",), slices: str = "slices"
+    ) -> None:
         self.settings = read_config(config).preprocessing
-        self.image, self.slices = image, slices
+        self.images, self.slices = images, slices
 
     def __call__(self, data: Mapping[str, Any]) -> Item:
         """Return the item with the slices added."""
-        volume = volume_of(data[self.image])
-        slices = prepare_image(volume, self.settings)
-        return {**data, self.slices: torch.from_numpy(slices).unsqueeze(1)}
+        volumes = on_grid_of_first([volume_of(data[key]) for key in self.images])
+        slices = prepare_images(crop_images(volumes, self.settings), self.settings)
+        return {**data, self.slices: torch.from_numpy(slices)}
 
 
 class SliceInferer:
@@ -72,11 +77,11 @@ class SliceInferer:
 
 
 class RestoreLabelsd(Transform):
-    """Turn probabilities of slices into labels (1, i, j, k) on the image's own grid.
+    """Turn probabilities of slices into labels (1, i, j, k) on the first image's own grid.
 
     Args:
         config: Path of `configs/config.json`.
-        image: Key of the image.
+        image: Key of the first image.
         pred: Key of the probabilities, and of the result.
     """
 
@@ -88,11 +93,32 @@ class RestoreLabelsd(Transform):
         """Return the item with labels in place of probabilities."""
         image = data[self.image]
         probabilities = np.asarray(data[self.pred])
-        labels = restore_probabilities(probabilities, volume_of(image), self.config.preprocessing)
-        labels = post_process(labels, self.config.post_processing)
+        volume, settings = volume_of(image), self.config.preprocessing
+        part = crop_volume(volume, settings)
+        labels = paste(restore_probabilities(probabilities, part, settings), volume)
+        labels = post_process(labels, self.config.post_processing, self.config.task)
         array = np.ascontiguousarray(labels.array_kji.transpose(2, 1, 0))
         result = MetaTensor(torch.from_numpy(array)[None], meta=image.meta)
         return {**data, self.pred: result}
+
+
+def find_cases(folder: str, names: Sequence[str]) -> list[list[str]]:
+    """Return the files `FOLDER/<case>/image_<name>.nii.gz` of each case, in the names' order.
+
+    Raises:
+        InputFileError: A case lacks an image.
+    """
+    cases = []
+    for place in sorted(path for path in Path(folder).iterdir() if path.is_dir()):
+        found = [sorted(place.glob(f"image_{name}.nii*")) for name in names]
+        missing = [name for name, files in zip(names, found, strict=True) if len(files) != 1]
+        if missing:
+            raise InputFileError(
+                f"{place} has no image_{missing[0]}.nii.gz, or several.",
+                hint=f"Each case needs one image of each of {', '.join(names)}.",
+            )
+        cases.append([str(files[0]) for files in found])
+    return cases
 
 
 def read_config(path: str) -> BundleConfig:

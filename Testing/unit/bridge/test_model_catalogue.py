@@ -34,6 +34,7 @@ from CrossModalSegLib.core.errors import (
 )
 from CrossModalSegLib.core.modalities import MODALITIES
 from CrossModalSegLib.core.tasks import TASKS
+from CrossModalSegLib.data.channels import combine_preprocessing
 from CrossModalSegLib.data.preprocessing import default_preprocessing
 
 HEAVY = ("torch", "monai", "pandas", "matplotlib", "nibabel", "tyro", "rich", "jaxtyping", "scipy")
@@ -287,6 +288,30 @@ def test_a_model_that_was_not_adapted_does_not_claim_to_be(tmp_path: Path) -> No
     (card,) = ModelCatalogue(ModelLibrary(tmp_path / "m", tmp_path / "none")).entries()
     assert card.adaptation == "T2 MR"
     assert "the same modality" in card.html()
+
+
+def test_a_model_of_several_images_names_them_in_order(tmp_path: Path) -> None:
+    names = ("t1", "t1ce", "t2", "flair")
+    each = [default_preprocessing(TASKS["cardiac"], MODALITIES[n], matrix=(16, 16)) for n in names]
+    images = tuple(MODALITIES[name] for name in names)
+    labels = tuple(modality.label for modality in images)
+    cohort = CohortReference(
+        domain="source", dataset="brats", content_hash="c" * 64, num_cases=2, images=labels
+    )
+    config = dataclasses.replace(
+        describe("four"),
+        modalities=Modalities(source=images[0], target=images[0], inputs=images),
+        preprocessing=combine_preprocessing(each),
+        training=TrainingProvenance(cohorts=(cohort,)),
+    )
+    write(config, tmp_path / "m" / "four")
+    (card,) = ModelCatalogue(ModelLibrary(tmp_path / "m", tmp_path / "none")).entries()
+    assert card.input_modalities == labels
+    assert card.target_modality == images[0]
+    joined = " + ".join(labels)
+    assert card.adaptation == joined
+    assert f"<b>{joined}</b>" in card.html()
+    assert f"2 cases of {joined} (brats" in card.html()
 
 
 def test_nothing_that_a_bundle_says_becomes_markup(tmp_path: Path) -> None:

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from CrossModalSegLib.bundle.metadata import BundleMetadata, describe_for_monai
-from CrossModalSegLib.bundle.schema import BundleConfig
+from CrossModalSegLib.bundle.schema import BundleConfig, Modalities
 from CrossModalSegLib.core.config import from_dict, to_dict
+from CrossModalSegLib.core.modalities import MODALITIES
+from CrossModalSegLib.data.channels import combine_preprocessing
+from CrossModalSegLib.data.preprocessing import default_preprocessing
 
 REQUIRED_BY_MONAI = {
     "schema",
@@ -51,6 +56,24 @@ def test_channels_shapes_and_ranges_are_the_models(config: BundleConfig) -> None
     assert prediction.num_channels == 5
     assert prediction.channel_def["0"] == "background"
     assert prediction.channel_def["4"] == "Ascending aorta"
+
+
+def test_each_image_of_a_case_is_a_channel(config: BundleConfig) -> None:
+    metadata = describe_for_monai(with_images(config, "t1", "t1ce", "flair"))
+    image = metadata.network_data_format.inputs["image"]
+    assert (image.modality, image.num_channels) == ("MR", 3)
+    assert image.channel_def == {"0": "T1 MR", "1": "contrast-enhanced T1 MR", "2": "FLAIR MR"}
+    assert "T1 MR + contrast-enhanced T1 MR + FLAIR MR" in metadata.image_classes
+
+
+def with_images(config: BundleConfig, *names: str) -> BundleConfig:
+    images = tuple(MODALITIES[name] for name in names)
+    each = [default_preprocessing(config.task, entry, matrix=(16, 16)) for entry in images]
+    return replace(
+        config,
+        modalities=Modalities(source=images[0], target=images[0], inputs=images),
+        preprocessing=combine_preprocessing(each),
+    )
 
 
 def test_scores_say_what_they_were_measured_on(config: BundleConfig) -> None:

@@ -13,13 +13,21 @@ from CrossModalSegLib.cli.phantom import Phantom
 from CrossModalSegLib.core.config import read_json
 from CrossModalSegLib.core.errors import Cancelled, OutputExistsError, StorageError
 from CrossModalSegLib.core.events import Reporter
+from CrossModalSegLib.data.phantoms.brain import BRAIN_PHANTOM_VERSION
 from CrossModalSegLib.data.phantoms.cardiac import CARDIAC_PHANTOM_VERSION
 
 
 def phantom(output: Path, **options: Any) -> Phantom:
     tiny = {"matrix": (12, 8, 12), "spacing": (6.0, 6.0, 6.0)}
     return Phantom(
-        **{"kind": "cardiac", "modality": "ct", "subjects": 2, "output": output, **tiny, **options}
+        **{
+            "kind": "cardiac",
+            "modality": ("ct",),
+            "subjects": 2,
+            "output": output,
+            **tiny,
+            **options,
+        }
     )
 
 
@@ -43,7 +51,7 @@ def test_seeds_and_modalities_have_other_subjects_and_more_subjects_the_same_fir
 ) -> None:
     phantom(tmp_path / "a").run(reporter)
     phantom(tmp_path / "seed", seed=1).run(reporter)
-    phantom(tmp_path / "mr", modality="mr_bssfp").run(reporter)
+    phantom(tmp_path / "mr", modality=("mr_bssfp",)).run(reporter)
     phantom(tmp_path / "more", subjects=3).run(reporter)
     first = images(tmp_path / "a")
     assert not set(first.values()) & set(images(tmp_path / "seed").values())
@@ -63,6 +71,60 @@ def test_the_output_says_what_it_is(tmp_path: Path, reporter: Reporter) -> None:
 def test_labels_can_be_left_out(tmp_path: Path, reporter: Reporter) -> None:
     phantom(tmp_path / "out", unlabelled=True).run(reporter)
     assert all(name.endswith("image.nii.gz") for name in images(tmp_path / "out"))
+
+
+def brain(output: Path, **options: Any) -> Phantom:
+    return phantom(output, **{"kind": "brain", "modality": ("t1", "t2"), "subjects": 1, **options})
+
+
+def test_a_brain_has_an_image_of_each_modality(tmp_path: Path, reporter: Reporter) -> None:
+    output = tmp_path / "out"
+    brain(output, seed=7).run(reporter)
+    (case,) = (path for path in output.iterdir() if path.is_dir())
+    assert {path.name for path in case.iterdir()} == {
+        "image_t1.nii.gz",
+        "image_t2.nii.gz",
+        "label.nii.gz",
+        "phantom.json",
+    }
+    facts = read_json(output / "phantom.json")
+    assert facts["cases"] == [case.name]
+    assert (facts["phantom"], facts["modality"]) == ("brain", ["t1", "t2"])
+    assert (facts["seed"], facts["version"]) == (7, BRAIN_PHANTOM_VERSION)
+    of_case = read_json(case / "phantom.json")
+    assert of_case["modalities"] == ["t1", "t2"]
+    assert set(of_case["drawn"]["scans"]) == {"t1", "t2"}
+
+
+def test_brains_of_one_seed_are_the_same_people_in_every_modality(
+    tmp_path: Path, reporter: Reporter
+) -> None:
+    brain(tmp_path / "both").run(reporter)
+    brain(tmp_path / "flair", modality=("flair",)).run(reporter)
+    brain(tmp_path / "others", seed=1).run(reporter)
+    both, flair, others = (images(tmp_path / name) for name in ("both", "flair", "others"))
+    labels = {name for name in both if name.endswith("label.nii.gz")}
+    assert labels
+    assert {flair[name] for name in labels} == {both[name] for name in labels}
+    assert not set(both) & set(others)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"kind": "brain", "modality": ("ct",)},
+        {"kind": "brain", "modality": ()},
+        {"kind": "brain", "modality": ("t1", "t1")},
+        {"modality": ("t1",)},
+        {"modality": ("ct", "mr_bssfp")},
+    ],
+)
+def test_modalities_of_another_kind_are_usage_errors(
+    tmp_path: Path, reporter: Reporter, options: dict[str, Any]
+) -> None:
+    with pytest.raises(UsageError, match="--modality"):
+        phantom(tmp_path / "out", **options).run(reporter)
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("options", [{"subjects": 0}, {"spacing": None}, {"matrix": None}])

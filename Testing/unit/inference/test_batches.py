@@ -132,7 +132,44 @@ def test_batches_shrink_with_the_size_of_slices(
     monkeypatch.setattr(method, "predict", small)
     slices = np.broadcast_to(np.float32(0), (expected + 1, *shape))
     list(BatchRunner(method, "cpu").run(slices, notices.append))
-    assert tried == [expected, 1]
+    assert tried == [1, expected]
+
+
+@pytest.mark.parametrize(
+    ("free", "expected"),
+    [(None, [1, 8, 2]), (10**9, [1, 8, 2]), (6 * 4000, [1, 3, 3, 3, 1]), (1, [1] * 11)],
+)
+def test_batches_fit_into_half_of_the_free_memory(
+    method: Method, monkeypatch: pytest.MonkeyPatch, free: int | None, expected: list[int]
+) -> None:
+    tried: list[int] = []
+
+    def hungry(x_t: torch.Tensor) -> torch.Tensor:
+        tried.append(len(x_t))
+        first = torch.ones(len(x_t), 500)  # 2000 bytes a slice, and as much again
+        second = first + 1
+        return second[:, :5, None, None]
+
+    monkeypatch.setattr(method, "predict", hungry)
+    monkeypatch.setattr("CrossModalSegLib.inference.batches.MAX_BATCH_SIZE", 8)
+    monkeypatch.setattr("CrossModalSegLib.inference.batches.free_bytes", lambda _: free)
+    tiny = np.zeros((11, 1, 1), np.float32)
+    runner = BatchRunner(method, "cpu", "32-true")
+    list(runner.run(tiny, print))
+    assert tried == expected
+    assert runner._bytes_per_slice == pytest.approx(4000, abs=16)
+    tried.clear()
+    list(runner.run(tiny, print))
+    assert tried[0] == min(11, expected[1])  # what a slice takes is known by now
+
+
+def test_another_computation_is_run_like_predictions(method: Method) -> None:
+    def twice(_: Method, images: torch.Tensor) -> torch.Tensor:
+        return torch.cat([images, 2 * images], dim=1)
+
+    runner = BatchRunner(method, "cpu", "32-true", batch_size=4)
+    computed = np.concatenate(list(runner.run(SLICES, print, twice)))
+    assert np.array_equal(computed, np.stack([SLICES, 2 * SLICES], axis=1))
 
 
 def test_nothing_is_kept_for_gradients(method: Method, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -145,7 +182,7 @@ def test_nothing_is_kept_for_gradients(method: Method, monkeypatch: pytest.Monke
 
     monkeypatch.setattr(method, "predict", watched)
     list(BatchRunner(method.train(), "cpu").run(SLICES, print))
-    assert modes == [True]
+    assert modes == [True, True]
     assert not method.training
 
 

@@ -5,13 +5,17 @@ from __future__ import annotations
 import errno
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import numpy as np
 import pytest
 
+from CrossModalSegLib.bundle.deployment import load_method
 from CrossModalSegLib.bundle.reading import Bundle
+from CrossModalSegLib.bundle.schema import PostProcessing
+from CrossModalSegLib.bundle.writing import write_bundle
 from CrossModalSegLib.core.errors import (
     Cancelled,
     CohortError,
@@ -24,10 +28,12 @@ from CrossModalSegLib.core.errors import (
     UnknownNameError,
 )
 from CrossModalSegLib.core.events import Event, Reporter, silent_reporter
+from CrossModalSegLib.core.tasks import TASKS
 from CrossModalSegLib.core.volume import Volume
 from CrossModalSegLib.data.segmentation_files import read_segmentation
 from CrossModalSegLib.data.volume_files import read_image, write_volume
 from CrossModalSegLib.inference.files import SegmentOptions, segment_files
+from CrossModalSegLib.inference.post_processing import post_process
 
 VolumeMaker = Callable[..., Volume]
 
@@ -311,3 +317,123 @@ def test_uncertainty_maps_that_cannot_be_stop_it_before_any_work(
         segment(bundle, [tmp_path / "in" / "a.nii.gz"], tmp_path / "a.nrrd", options)
     assert not (tmp_path / "a.nrrd").exists()
     assert (tmp_path / "there.nrrd").read_text() == "mine"
+
+
+def said_of(path: Path) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return content
+
+
+def test_several_models_become_one_and_the_json_names_all(
+    tmp_path: Path, bundle: Bundle, write_cases: Callable[..., dict[str, Volume]]
+) -> None:
+    volume = write_cases("a.nii.gz")["a.nii.gz"]
+    other = replace(bundle.config, name="other", post_processing=PostProcessing(minimum_ml=1.0))
+    weights = load_method(bundle).state_dict()
+    second = write_bundle(tmp_path / "second", other, weights)
+    cases = segment_files(
+        [bundle, second], [tmp_path / "a.nii.gz"], tmp_path / "o.nrrd", CPU, silent_reporter()
+    )
+    assert [case.case for case in cases] == ["a"]
+    assert_segments(bundle, tmp_path / "o.nrrd", volume)
+    said = said_of(tmp_path / "o.json")
+    assert said["model"]["name"] == "bands + other"
+    hashes = [model["content_hash"] for model in said["models"]]
+    assert hashes == [bundle.content_hash, second.content_hash]
+    abdomen = replace(other, task=TASKS["abdomen"])
+    third = write_bundle(tmp_path / "third", abdomen, weights)
+    with pytest.raises(MismatchError, match="for the task 'cardiac'"):
+        segment_files(
+            [bundle, third], [tmp_path / "a.nii.gz"], tmp_path / "p.nrrd", CPU, Reporter()
+        )
+
+
+def test_a_single_model_is_named_as_before(
+    tmp_path: Path, bundle: Bundle, write_cases: Callable[..., dict[str, Volume]]
+) -> None:
+    write_cases("a.nii.gz")
+    segment(bundle, [tmp_path / "a.nii.gz"], tmp_path / "o.nrrd")
+    said = said_of(tmp_path / "o.json")
+    assert said["models"] == [said["model"]]
+    assert said["model"]["name"] == "bands"
+
+
+def test_probabilities_and_maps_get_a_folder_a_case(
+    tmp_path: Path,
+    bundle: Bundle,
+    write_cases: Callable[..., dict[str, Volume]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def maps(self: Any, x_t: Any) -> dict[str, Any]:
+        del self
+        return {"seen": x_t}
+
+    monkeypatch.setattr(type(load_method(bundle)), "maps", maps)
+    volumes = write_cases("in/a.nii.gz", "in/b.mha")
+    options = replace(CPU, probabilities=tmp_path / "p", maps=tmp_path / "m")
+    segment(bundle, [tmp_path / "in"], tmp_path / "out", options)
+    names = ["AA", "LAC", "LVC", "MYO", "background"]
+    for case in "ab":
+        found = sorted(path.name for path in (tmp_path / "p" / case).iterdir())
+        assert found == [f"{name}.nii.gz" for name in names]
+    share = read_image(tmp_path / "p" / "b" / "AA.nii.gz")
+    np.testing.assert_allclose(share.array_kji, volumes["in/b.mha"].array_kji == 4, atol=1e-3)
+    np.testing.assert_allclose(share.affine_ras, volumes["in/b.mha"].affine_ras, atol=1e-5)
+    seen = read_image(tmp_path / "m" / "a" / "seen.nii.gz").array_kji
+    np.testing.assert_allclose(seen, volumes["in/a.nii.gz"].array_kji / 2 - 1, atol=1e-6)
+    (tmp_path / "out" / "a.nii.gz").unlink()
+    (tmp_path / "out" / "b.nii.gz").unlink()
+    for path in (tmp_path / "out").glob("*.json"):
+        path.unlink()
+    with pytest.raises(OutputExistsError, match="p/a exists"):
+        segment(bundle, [tmp_path / "in"], tmp_path / "out", options)
+    segment(bundle, [tmp_path / "in"], tmp_path / "out", replace(options, overwrite=True))
+
+
+def test_region_rules_and_flips_are_kept_to_and_noted(
+    tmp_path: Path, bundle: Bundle, write_cases: Callable[..., dict[str, Volume]]
+) -> None:
+    volume = write_cases("a.nii.gz")["a.nii.gz"]
+    mask = np.zeros(volume.shape_kji, np.uint8)
+    mask[2:5, 1:4, 2:6] = 1
+    write_volume(volume.with_array(mask), tmp_path / "mask.nrrd")
+    options = replace(
+        CPU,
+        region=(str(tmp_path / "mask.nrrd"),),
+        flips=("left-right", "superior-inferior"),
+        largest_component=True,
+        minimum_ml=0.001,
+    )
+    segment(bundle, [tmp_path / "a.nii.gz"], tmp_path / "o.nrrd", options)
+    labels = read_image(tmp_path / "o.nrrd").array_kji
+    assert not labels[mask == 0].any()
+    inside = Volume((volume.array_kji * mask).astype(np.uint8), volume.affine_ras)
+    rules = PostProcessing(largest_component=True, minimum_ml=0.001)
+    assert np.array_equal(labels, post_process(inside, rules, bundle.config.task).array_kji)
+    said = said_of(tmp_path / "o.json")
+    assert said["flips"] == ["left-right", "superior-inferior"]
+    assert said["post_processing"] == {"largest_component": True, "minimum_ml": 0.001}
+    assert said["has_region"] is True
+
+
+@pytest.mark.parametrize(
+    ("change", "error"),
+    [
+        ({"flips": ("anterior-posterior",)}, ConfigError),
+        ({"flips": ("sideways",)}, UnknownNameError),
+        ({"region": ("1", "2")}, ConfigError),
+        ({"minimum_ml": -1.0}, ConfigError),
+        ({"probabilities": Path("a.nrrd")}, ConfigError),
+    ],
+)
+def test_options_that_make_no_sense_are_refused_before_any_work(
+    tmp_path: Path,
+    bundle: Bundle,
+    write_cases: Callable[..., dict[str, Volume]],
+    change: dict[str, Any],
+    error: type[CrossModalSegError],
+) -> None:
+    write_cases("a.nii.gz")
+    with pytest.raises(error):
+        segment(bundle, [tmp_path / "a.nii.gz"], tmp_path / "o.nrrd", replace(CPU, **change))
+    assert not (tmp_path / "o.nrrd").exists()

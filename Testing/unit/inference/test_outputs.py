@@ -13,7 +13,7 @@ from CrossModalSegLib.core.errors import InputFileError, OutputExistsError, Stor
 from CrossModalSegLib.core.tasks import TASKS
 from CrossModalSegLib.core.volume import Volume
 from CrossModalSegLib.data.volume_files import read_image, read_labels
-from CrossModalSegLib.inference.outputs import require_writable, write_labels, write_map
+from CrossModalSegLib.inference.outputs import LabelWriter, require_writable, write_map
 
 CARDIAC = TASKS["cardiac"]
 LABELS = Volume(np.arange(24, dtype=np.uint8).reshape(2, 3, 4) % 5, np.diag([-2.0, 1.0, 3.0, 1.0]))
@@ -25,7 +25,7 @@ def test_labels_come_back_from_every_format(
     tmp_path: Path, suffix: str, *, compressed: bool
 ) -> None:
     path = tmp_path / f"labels{suffix}"
-    write_labels(LABELS, CARDIAC, path, compressed=compressed)
+    LabelWriter(task=CARDIAC, compressed=compressed).write(LABELS, path)
     back = read_labels(path, task=CARDIAC)
     assert np.array_equal(back.array_kji, LABELS.array_kji)
     np.testing.assert_allclose(back.affine_ras, LABELS.affine_ras, atol=1e-6)
@@ -35,7 +35,7 @@ def test_labels_come_back_from_every_format(
 
 def test_a_segmentation_holds_the_chosen_structures_alone(tmp_path: Path) -> None:
     path = tmp_path / "some.seg.nrrd"
-    write_labels(LABELS, CARDIAC, path, structures=["AA", "MYO"])
+    LabelWriter(task=CARDIAC, structures=["AA", "MYO"]).write(LABELS, path)
     header = path.read_bytes().partition(b"\n\n")[0].decode()
     assert "Segment0_ID:=MYO" in header
     assert "Segment1_ID:=AA" in header
@@ -56,9 +56,9 @@ def test_files_that_are_there_stay_unless_asked_for(tmp_path: Path, *, compresse
     path = tmp_path / "a.nrrd"
     path.write_text("mine")
     with pytest.raises(OutputExistsError):
-        write_labels(LABELS, CARDIAC, path, compressed=compressed)
+        LabelWriter(task=CARDIAC, compressed=compressed).write(LABELS, path)
     assert path.read_text() == "mine"
-    write_labels(LABELS, CARDIAC, path, overwrite=True, compressed=compressed)
+    LabelWriter(task=CARDIAC, overwrite=True, compressed=compressed).write(LABELS, path)
     assert read_labels(path).array_kji.max() == 4
 
 

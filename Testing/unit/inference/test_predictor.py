@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
 from collections.abc import Callable
 from dataclasses import replace
@@ -9,12 +10,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from scipy.spatial.transform import Rotation
 
 from CrossModalSegLib.bundle.reading import Bundle
 from CrossModalSegLib.bundle.schema import BundleConfig, PostProcessing
 from CrossModalSegLib.core.errors import (
     Cancelled,
+    ConfigError,
     DeviceError,
     GeometryError,
     InputFileError,
@@ -22,11 +25,13 @@ from CrossModalSegLib.core.errors import (
 )
 from CrossModalSegLib.core.events import Event, Reporter
 from CrossModalSegLib.core.geometry import affine_from, reorient
+from CrossModalSegLib.core.tasks import TASKS
 from CrossModalSegLib.core.volume import Volume
 from CrossModalSegLib.data.intensity import IntensityRule
 from CrossModalSegLib.data.statistics import describe_cohort, sample_intensities
 from CrossModalSegLib.inference.predictor import Predictor, require_match
 from CrossModalSegLib.inference.region import RegionOfInterest
+from CrossModalSegLib.inference.wishes import Wishes
 from CrossModalSegLib.methods.base import Method
 
 VolumeMaker = Callable[..., Volume]
@@ -132,7 +137,7 @@ def test_a_model_of_cropped_images_looks_where_the_patient_is(
     rule = IntensityRule(kind="fixed", fixed_range=(0.0, 4.0))  # of an MR: no Hounsfield units
     settings = replace(config.preprocessing, crop="foreground", intensity=rule)
     predictor = Predictor(method, replace(config, preprocessing=settings), device="cpu")
-    result = predictor.segment(volume, with_probabilities=True)
+    result = predictor.segment(volume, wishes=Wishes(probabilities=True))
     assert np.array_equal(result.labels.array_kji, array)
     assert np.array_equal(result.labels.affine_ras, volume.affine_ras)
     assert result.probabilities is not None
@@ -158,7 +163,7 @@ def test_probabilities_lie_on_the_volumes_grid_and_sum_to_one(
 ) -> None:
     volume = make_volume((30, 3, 10))
     predictor = Predictor(method, config, device="cpu", batch_size=2)
-    result = predictor.segment(volume, with_probabilities=True)
+    result = predictor.segment(volume, wishes=Wishes(probabilities=True))
     assert result.probabilities is not None
     assert list(result.probabilities) == ["background", "MYO", "LAC", "LVC", "AA"]
     stack = np.stack([part.array_kji for part in result.probabilities.values()])
@@ -265,9 +270,11 @@ def test_inside_a_region_of_interest_labels_are_those_of_the_whole_and_outside_b
     config = replace(config, preprocessing=replace(config.preprocessing, slicing=slicing))
     predictor = Predictor(method, config, device="cpu")
     region = box_around(volume, (5, 6, 4), 3.0)
-    whole = predictor.segment(volume, with_uncertainty=True)
+    whole = predictor.segment(volume, wishes=Wishes(uncertainty=True))
     predicted = watch_slices(method, monkeypatch)
-    part = predictor.segment(volume, region=region, with_uncertainty=True, with_probabilities=True)
+    part = predictor.segment(
+        volume, wishes=Wishes(region=region, uncertainty=True, probabilities=True)
+    )
     inside = region.mask(volume).array_kji
     assert 0 < int(inside.sum()) < inside.size / 4
     assert np.array_equal(part.labels.array_kji, whole.labels.array_kji * inside)
@@ -291,7 +298,9 @@ def test_intensities_are_scaled_by_the_whole_volume_whatever_the_region(
     region = box_around(volume, (5, 6, 4), 3.5)
     inside = region.mask(volume).array_kji
     whole = predictor.segment(volume).labels.array_kji
-    assert np.array_equal(predictor.segment(volume, region=region).labels.array_kji, whole * inside)
+    assert np.array_equal(
+        predictor.segment(volume, wishes=Wishes(region=region)).labels.array_kji, whole * inside
+    )
 
 
 def test_rules_that_clean_see_the_inside_of_the_region_alone(
@@ -302,7 +311,11 @@ def test_rules_that_clean_see_the_inside_of_the_region_alone(
     volume = Volume(array, np.eye(4))
     cleaning = replace(config, post_processing=PostProcessing(largest_component=True))
     region = box_around(volume, (8, 1, 8), 1.5)
-    labels = Predictor(method, cleaning, device="cpu").segment(volume, region=region).labels
+    labels = (
+        Predictor(method, cleaning, device="cpu")
+        .segment(volume, wishes=Wishes(region=region))
+        .labels
+    )
     assert int((labels.array_kji == 2).sum()) == 1
 
 
@@ -316,7 +329,7 @@ def test_a_region_beside_the_volume_is_an_error_before_anything_is_computed(
     volume = make_volume((5, 5, 5))
     with pytest.raises(GeometryError, match="holds no voxel"):
         Predictor(method, config, device="cpu").segment(
-            volume, region=box_around(volume, (99, 0, 0), 2.0)
+            volume, wishes=Wishes(region=box_around(volume, (99, 0, 0), 2.0))
         )
     assert predicted == []
 
@@ -325,7 +338,9 @@ def test_only_the_structures_that_were_asked_for_are_kept_and_measured(
     method: Method, config: BundleConfig, make_volume: VolumeMaker
 ) -> None:
     volume = make_volume((7, 6, 8))
-    result = Predictor(method, config, device="cpu").segment(volume, structures=["AA", "LAC"])
+    result = Predictor(method, config, device="cpu").segment(
+        volume, wishes=Wishes(structures=("AA", "LAC"))
+    )
     kept = np.isin(volume.array_kji, (2, 4))
     assert np.array_equal(result.labels.array_kji, volume.array_kji * kept)
     assert result.voxels == {
@@ -349,7 +364,7 @@ def test_the_uncertainty_map_lies_on_the_volumes_grid_and_is_not_made_unasked(
     volume.array_kji[0, 0, 0] = 1.5  # between two classes
     predictor = Predictor(method, config, device="cpu", precision="32-true")
     assert predictor.segment(volume).uncertainty is None
-    uncertainty = predictor.segment(volume, with_uncertainty=True).uncertainty
+    uncertainty = predictor.segment(volume, wishes=Wishes(uncertainty=True)).uncertainty
     assert uncertainty is not None
     assert np.array_equal(uncertainty.affine_ras, volume.affine_ras)
     assert uncertainty.array_kji[0, 0, 0] == pytest.approx(np.log(2) / np.log(5), abs=1e-3)
@@ -391,3 +406,100 @@ def test_another_task_or_modality_than_the_bundles_is_refused(config: BundleConf
         require_match(config, task="abdomen")
     with pytest.raises(MismatchError, match=r"bSSFP MR images \('mr_bssfp'\), not for 'ct'"):
         require_match(config, modality="ct")
+
+
+class Sided(torch.nn.Module):
+    """A method that tells what lies to the patient's right from what lies to the left."""
+
+    def __init__(self, method: Method) -> None:
+        super().__init__()
+        self.method = method
+
+    def predict(self, x_t: torch.Tensor) -> torch.Tensor:
+        probabilities = self.method.predict(x_t)
+        half = x_t.shape[-1] // 2
+        probabilities[..., :half] = torch.eye(probabilities.shape[1])[0][:, None, None]
+        return probabilities
+
+
+def test_flips_average_what_is_said_of_mirror_images(
+    method: Method, config: BundleConfig, make_volume: VolumeMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(method, "predict", Sided(copy.deepcopy(method)).predict)
+    volume = make_volume((24, 4, 24))
+    predictor = Predictor(method, config, device="cpu", precision="32-true")
+    plain = predictor.segment(volume, wishes=Wishes(probabilities=True))
+    wishes = Wishes(probabilities=True, flips=("left-right",))
+    flipped = predictor.segment(volume, wishes=wishes)
+    assert plain.probabilities is not None
+    assert flipped.probabilities is not None
+    # Each side is seen once of two times: where the class is not background, both count a half.
+    for name, value in (("MYO", 1), ("AA", 4)):
+        found = flipped.probabilities[name].array_kji[volume.array_kji == value]
+        np.testing.assert_allclose(found, 0.5, atol=1e-3)
+    blind = plain.probabilities["MYO"].array_kji[..., volume.array_kji.shape[2] // 2 :]
+    seen = plain.probabilities["MYO"].array_kji[..., : volume.array_kji.shape[2] // 2]
+    assert min(blind.max(), seen.max()) == 0.0  # columns run from right to left
+
+
+def test_flips_that_make_no_sense_are_refused_before_anything_is_computed(
+    method: Method, config: BundleConfig, make_volume: VolumeMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    predicted = watch_slices(method, monkeypatch)
+    predictor = Predictor(method, config, device="cpu")
+    with pytest.raises(ConfigError, match="would change nothing"):
+        predictor.segment(make_volume((4, 4, 4)), wishes=Wishes(flips=("anterior-posterior",)))
+    assert predicted == []
+
+
+def test_maps_of_the_method_come_back_to_the_volumes_grid(
+    method: Method, config: BundleConfig, make_volume: VolumeMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def maps(x_t: torch.Tensor) -> dict[str, torch.Tensor]:
+        return {"input": x_t, "pair": torch.cat([x_t + 1, x_t + 2], dim=1)}
+
+    volume = oblique(make_volume)
+    predictor = Predictor(method, config, device="cpu", precision="32-true", batch_size=2)
+    assert predictor.segment(volume).maps is None
+    assert predictor.segment(volume, wishes=Wishes(maps=True)).maps == {}
+    monkeypatch.setattr(method, "maps", maps)
+    found = predictor.segment(volume, wishes=Wishes(maps=True)).maps
+    assert found is not None
+    assert list(found) == ["input", "pair_1", "pair_2"]
+    expected = volume.array_kji / 2 - 1
+    for name, offset in (("input", 0), ("pair_1", 1), ("pair_2", 2)):
+        np.testing.assert_allclose(found[name].array_kji, expected + offset, atol=1e-6)
+        assert np.array_equal(found[name].affine_ras, volume.affine_ras)
+
+
+def test_users_rules_replace_the_bundles(method: Method, config: BundleConfig) -> None:
+    array = np.zeros((6, 6, 6), np.float32)
+    array[0, 0, 0] = array[3:5, 3:5, 3:5] = 2.0
+    volume = Volume(array, np.eye(4))
+    cleaning = replace(config, post_processing=PostProcessing(largest_component=True))
+    predictor = Predictor(method, cleaning, device="cpu")
+    kept = predictor.segment(volume, wishes=Wishes(post_processing=PostProcessing())).labels
+    assert int((kept.array_kji == 2).sum()) == 9
+    small = Wishes(post_processing=PostProcessing(minimum_ml=0.01))
+    assert not predictor.segment(volume, wishes=small).labels.array_kji.any()
+
+
+def test_only_what_is_asked_for_is_kept_after_cleaning(
+    method: Method, config: BundleConfig
+) -> None:
+    """A speck of enhancing tumour is core, and stays when core is asked for."""
+    task = TASKS["brain_tumour"]
+    tumour = replace(
+        config,
+        task=task,
+        method_settings={**config.method_settings, "num_classes": 4},
+        post_processing=PostProcessing(minimum_ml=0.005),
+    )
+    bands = type(method)(replace(method.config, num_classes=4))
+    array = np.full((6, 6, 6), 0.0, np.float32)
+    array[1:5, 1:5, 1:5] = 4 / 3
+    array[2, 2, 2] = 4.0
+    predictor = Predictor(bands, tumour, device="cpu", precision="32-true")
+    result = predictor.segment(Volume(array, np.eye(4)), wishes=Wishes(structures=("TC",)))
+    assert result.voxels == {"TC": 64}
+    assert int((result.labels.array_kji == 1).sum()) == 64

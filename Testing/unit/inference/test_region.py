@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import itertools
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from CrossModalSegLib.core.errors import ConfigError, GeometryError
+from CrossModalSegLib.core.errors import ConfigError, GeometryError, InputFileError
 from CrossModalSegLib.core.geometry import affine_from
+from CrossModalSegLib.core.tasks import TASKS
 from CrossModalSegLib.core.volume import Volume
-from CrossModalSegLib.inference.region import RegionOfInterest
+from CrossModalSegLib.data.segmentation_files import write_segmentation
+from CrossModalSegLib.data.volume_files import write_volume
+from CrossModalSegLib.inference.region import MaskRegion, RegionOfInterest, read_area
 
 
 def box(centre_ras: Any, half_sizes_mm: Any, turn: Any = None) -> RegionOfInterest:
@@ -68,3 +72,84 @@ def test_sixteen_numbers_come_row_after_row() -> None:
     assert region.ras_to_box[:3, 3].tolist() == [7, 8, 9]
     with pytest.raises(ConfigError, match="15 numbers, expected the 16"):
         RegionOfInterest.from_numbers([0.0] * 15)
+
+
+def upright(shape_kji: tuple[int, int, int] = (8, 9, 10)) -> Volume:
+    affine = np.diag([2.0, 3.0, 4.0, 1.0])
+    affine[:3, 3] = (-10.0, -20.0, 30.0)
+    return Volume(np.zeros(shape_kji, np.float32), affine)
+
+
+def test_bounds_are_a_box_from_and_to_along_each_axis() -> None:
+    grid = upright()
+    box = RegionOfInterest.from_bounds((-8.5, -3.5, -14.5, -7.5, 33.0, 43.0))
+    i, j, k = (np.unique(n) for n in np.nonzero(box.mask(grid).array_kji)[::-1])
+    assert i.tolist() == [1, 2, 3]  # -8, -6, -4
+    assert j.tolist() == [2, 3, 4]  # -14, -11, -8
+    assert k.tolist() == [1, 2, 3]  # 34, 38, 42
+
+
+@pytest.mark.parametrize(
+    ("bounds", "message"),
+    [
+        ((1, 2, 3, 4, 5), "expected six numbers"),
+        ((1, 2, 3, 4, 5, float("nan")), "expected six numbers"),
+        ((-10, -60, 0, 1, 0, 1), "smaller one of each pair first"),
+        ((0, 0, 0, 1, 0, 1), "smaller one of each pair first"),
+    ],
+)
+def test_bounds_that_are_no_box_are_refused(bounds: tuple[float, ...], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        RegionOfInterest.from_bounds(bounds)
+
+
+def test_a_mask_counts_where_it_lies_whatever_its_grid(tmp_path: Path) -> None:
+    grid = upright()
+    turn = Rotation.from_euler("xyz", [10.0, -20, 15], degrees=True).as_matrix()
+    array = np.zeros((20, 22, 24), np.uint8)
+    array[4:19, 6:21, 4:22] = 3
+    mask = Volume(array, affine_from((1.5, 2.0, 2.5), turn, (-18.0, -25.0, 22.0)))
+    for name in ("mask.nii.gz", "mask.seg.nrrd"):
+        write_segmentation(mask, TASKS["cardiac"], tmp_path / name)
+        found = MaskRegion.read(tmp_path / name).mask(grid).array_kji
+        expected = np.zeros(grid.shape_kji, bool)
+        for k, j, i in np.ndindex(grid.shape_kji):
+            place = np.linalg.solve(mask.affine_ras, grid.affine_ras @ (i, j, k, 1.0))[:3]
+            at_i, at_j, at_k = np.rint(place).astype(int)
+            is_there = 0 <= at_i < 24 and 0 <= at_j < 22 and 0 <= at_k < 20
+            expected[k, j, i] = is_there and array[at_k, at_j, at_i] > 0
+        assert 20 < expected.sum() < expected.size / 2
+        assert np.array_equal(found, expected)
+
+
+def test_all_segments_of_a_segmentation_count_together(tmp_path: Path) -> None:
+    labels = np.zeros((3, 4, 5), np.uint8)
+    labels[0, 0, 0], labels[1, 1, 1], labels[2, 2, 2] = 1, 2, 3
+    volume = Volume(labels, np.eye(4))
+    write_segmentation(volume, TASKS["brain_tumour"], tmp_path / "m.seg.nrrd")  # several layers
+    assert np.array_equal(
+        MaskRegion.read(tmp_path / "m.seg.nrrd").mask(volume).array_kji, labels > 0
+    )
+
+
+def test_a_mask_beside_the_volume_or_without_a_voxel_is_an_error() -> None:
+    grid = upright()
+    far = grid.affine_ras.copy()
+    far[0, 3] += 500
+    beside = Volume(np.ones((3, 3, 3), bool), far)
+    empty = grid.with_array(np.zeros((8, 9, 10), bool))
+    for mask in (beside, empty):
+        with pytest.raises(GeometryError, match="holds no voxel"):
+            MaskRegion(mask).mask(grid)
+
+
+def test_the_command_line_names_a_box_or_a_file(tmp_path: Path) -> None:
+    assert read_area(()) is None
+    assert isinstance(read_area(["-8", "-3.5", "-14", "-7", "33", "43"]), RegionOfInterest)
+    write_volume(upright().with_array(np.ones((8, 9, 10), np.uint8)), tmp_path / "m.nii.gz")
+    assert isinstance(read_area([str(tmp_path / "m.nii.gz")]), MaskRegion)
+    for words in (["a", "b"], ["1", "2"]):
+        with pytest.raises(ConfigError, match="six numbers"):
+            read_area(words)
+    with pytest.raises(InputFileError):
+        read_area(["missing.nii.gz"])

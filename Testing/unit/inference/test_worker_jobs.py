@@ -6,11 +6,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
+import highdicom
 import numpy as np
 import pytest
 
 from CrossModalSegLib.bundle.library import ModelLibrary
 from CrossModalSegLib.bundle.reading import Bundle
+from CrossModalSegLib.bundle.schema import PostProcessing
 from CrossModalSegLib.core.config import from_dict
 from CrossModalSegLib.core.errors import (
     Cancelled,
@@ -24,10 +26,13 @@ from CrossModalSegLib.core.errors import (
     UnknownNameError,
 )
 from CrossModalSegLib.core.events import Event, Reporter
+from CrossModalSegLib.core.tasks import TASKS
 from CrossModalSegLib.core.volume import Volume
 from CrossModalSegLib.data.volume_files import read_image, read_labels, write_volume
+from CrossModalSegLib.inference.post_processing import post_process
 from CrossModalSegLib.inference.worker_jobs import WorkerCommands
 from CrossModalSegLib.inference.worker_requests import COMMANDS, Request
+from Testing.unit.dicom_files import write_series
 
 
 class Asker:
@@ -88,7 +93,9 @@ def test_a_volume_is_segmented_and_described(
     assert (summary["device"], summary["task"]) == ("cpu", "cardiac")
     assert summary["modality"] == "mr_bssfp"
     assert summary["warnings"] == []
-    assert summary["model"] == {"name": "bands", "content_hash": bundle.content_hash}
+    said = {"name": "bands", "method": "bands", "content_hash": bundle.content_hash}
+    assert summary["model"] == said
+    assert summary["models"] == [said]
     assert "Research use only" in summary["intended_use"]
 
 
@@ -142,10 +149,61 @@ def test_structures_and_region_of_interest_are_kept_to(
     assert slices["total"] == 2  # of 5 coronal ones
 
 
+def test_what_the_command_line_can_the_worker_can(
+    asker: Asker, volume: Volume, wish: dict[str, Any], tmp_path: Path
+) -> None:
+    done = asker.ask(
+        "segment",
+        **wish,
+        further_models=[wish["model"]],
+        flips=["left-right"],
+        region=["-100", "100", "-100", "100", "-100", "4.5"],
+        probabilities=str(tmp_path / "p"),
+        uncertainty=str(tmp_path / "u.nrrd"),
+        minimum_ml=0.005,
+        largest_component=False,
+    )
+    inside = np.where(np.arange(6)[:, None, None] < 3, volume.array_kji, 0).astype(np.uint8)
+    rules = PostProcessing(minimum_ml=0.005)
+    expected = post_process(volume.with_array(inside), rules, TASKS["cardiac"])
+    assert np.array_equal(read_labels(wish["output"]).array_kji, expected.array_kji)
+    assert [Path(path).name for path in done["outputs"]] == [
+        *("labels.nrrd", "u.nrrd", "background.nii.gz"),
+        *("MYO.nii.gz", "LAC.nii.gz", "LVC.nii.gz", "AA.nii.gz"),
+    ]
+    summary = done["summary"]
+    assert len(summary["models"]) == 2
+    assert summary["model"]["method"] == "ensemble"
+    assert summary["flips"] == ["left-right"]
+    assert summary["post_processing"] == {"largest_component": False, "minimum_ml": 0.005}
+
+
+def test_a_dicom_series_becomes_a_dicom_object(
+    asker: Asker, make_volume: Callable[..., Volume], wish: dict[str, Any], tmp_path: Path
+) -> None:
+    scan = make_volume((6, 5, 7))
+    write_series(tmp_path / "series", scan, order=(4, 2, 0, 5, 1, 3))
+    wish |= {"inputs": [str(tmp_path / "series")], "output": str(tmp_path / "seg.dcm")}
+    assert asker.ask("segment", **wish)["outputs"] == [wish["output"]]
+    found = highdicom.seg.segread(wish["output"]).get_volume(combine_segments=True)
+    upwards = int(np.sign(found.affine[2, 0]))  # highdicom lists slices in an order of its own
+    assert np.array_equal(np.asarray(found.array)[::upwards], scan.array_kji)
+
+
 @pytest.mark.parametrize(
     ("change", "error"),
     [
         ({"model": "nobody"}, UnknownNameError),
+        ({"further_models": ["nobody"]}, UnknownNameError),
+        ({"flips": ["anterior-posterior"]}, ConfigError),
+        ({"flips": ["sideways"]}, UnknownNameError),
+        ({"region": ["1", "2"]}, ConfigError),
+        ({"region": ["missing.nrrd"]}, InputFileError),
+        ({"region": ["0", "1"] * 3, "ras_to_box": [0.0] * 16}, ConfigError),
+        ({"minimum_ml": -1.0}, ConfigError),
+        ({"output": "labels.dcm"}, ConfigError),
+        ({"probabilities": "full"}, OutputExistsError),
+        ({"probabilities": "out/labels.nrrd"}, ConfigError),
         ({"inputs": []}, InputFileError),
         ({"inputs": ["a.nrrd", "b.nrrd"]}, InputFileError),
         ({"inputs": ["missing.nrrd"]}, InputFileError),
@@ -176,6 +234,8 @@ def test_what_cannot_be_done_is_an_error_and_writes_nothing(
     del volume
     monkeypatch.chdir(tmp_path)
     Path("there.nrrd").write_text("mine")
+    Path("full").mkdir()
+    Path("full/other.nrrd").write_text("mine")
     before = sorted(tmp_path.rglob("*"))
     wish["output"] = "out/labels.nrrd"
     with pytest.raises(error):
@@ -219,7 +279,7 @@ def test_a_map_that_cannot_be_written_takes_the_labels_with_it(
     def full(*_: object, **__: object) -> NoReturn:
         raise StorageError("u.nrrd could not be written: the disk is full.")
 
-    monkeypatch.setattr("CrossModalSegLib.inference.outputs.write_map", full)
+    monkeypatch.setattr("CrossModalSegLib.inference.case_results.write_map", full)
     with pytest.raises(StorageError):
         asker.ask("segment", **wish, uncertainty=str(tmp_path / "u.nrrd"))
     assert not Path(wish["output"]).exists()

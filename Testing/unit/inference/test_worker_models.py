@@ -68,7 +68,7 @@ def test_a_model_that_gave_its_device_up_is_loaded_anew(models: WarmModels, bund
 
 def test_a_forgotten_model_is_loaded_anew(models: WarmModels, bundle: Bundle) -> None:
     first = get(models, bundle)
-    models.forget(first)
+    models.forget(bundle)
     assert get(models, bundle) is not first
 
 

@@ -1,0 +1,35 @@
+"""How much a scan differs from those that a model was made for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+UNUSUAL_INTENSITIES = 1.5
+"""A scan is unusual from this many times the largest distance within the training target.
+
+Chosen on phantoms of development; docs/prediction.md has what it does on others."""
+
+UNUSUAL_FEATURES = 1.25
+"""The same for features."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Unlikeness:
+    """How much a scan differs from the training target.
+
+    Attributes:
+        intensities: Their distance, as a multiple of the largest within the training target; None
+            if nothing is known about what is usual.
+        features: The same of the network's features; None also where only a part of the scan was
+            looked at.
+    """
+
+    intensities: float | None = None
+    features: float | None = None
+
+    @property
+    def score(self) -> float | None:
+        """The larger of the two in units of what is unusual: above 1 the scan is warned of."""
+        limits = ((self.intensities, UNUSUAL_INTENSITIES), (self.features, UNUSUAL_FEATURES))
+        scores = [ratio / limit for ratio, limit in limits if ratio is not None]
+        return max(scores, default=None)
