@@ -105,10 +105,9 @@ def describe_segments(path: Path, names: StructureNames) -> str:
     """
     image = read_itk_image(path)
     segments = read_segments({key: image.GetMetaData(key) for key in image.GetMetaDataKeys()})
-    meant = [names.of_name(s.identifier) or names.of_name(s.name) for s in segments]
     return ", ".join(
-        f"{segment.name}={describe_values(values)}"
-        for segment, values in zip(segments, meant, strict=True)
+        f"{segment.name}={describe_values(names.of_name(segment.identifier, segment.name))}"
+        for segment in segments
     )
 
 
@@ -175,10 +174,9 @@ def _labels_of(
 
 def _values_of(segment: Segment, names: StructureNames, path: Path) -> Values:
     """Return the classes that a segment unites, by its ID or else its name."""
-    for text in (segment.identifier, segment.name):
-        values = names.of_name(text)
-        if values is not None:
-            return values
+    values = names.of_name(segment.identifier, segment.name)
+    if values is not None:
+        return values
     raise LabelError(
         f"{path} has a segment {segment.name!r}, which task {names.task.name!r} does not know; "
         f"expected some of {', '.join(names.expected)}.",

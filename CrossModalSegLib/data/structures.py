@@ -89,10 +89,18 @@ class StructureNames:
                 raise UnknownNameError(f"structure of task {task.name!r}", meant, structures)
             self._given[plain_name(name)] = own[plain_name(meant)] if meant else frozenset()
 
-    def of_name(self, name: str) -> Values | None:
-        """Return the classes that a structure of this name unites; None if it is not known."""
-        plain = plain_name(name)
-        return self._given.get(plain, self._by_name.get(plain))
+    def of_name(self, *names: str) -> Values | None:
+        """Return the classes that a structure unites; None if it is not known.
+
+        Args:
+            names: Under which it goes, the first one first; what was given comes before all.
+        """
+        plain = [plain_name(name) for name in names]
+        for known in (self._given, self._by_name):
+            for name in plain:
+                if name in known:
+                    return known[name]
+        return None
 
     def of(self, structure: Structure, where: Path) -> Values | None:
         """Return the classes that a structure unites, by its name or else its code.

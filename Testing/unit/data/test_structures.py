@@ -89,6 +89,8 @@ def test_what_is_said_comes_first_and_may_leave_a_structure_out() -> None:
     assert names.of_name("lvc") == frozenset()
     assert names.of_name("Aorta") == frozenset({4})
     assert names.of_name("LAC") == frozenset({2})
+    assert names.of_name("LAC", "aorta") == frozenset({4})
+    assert names.of_name("Segment_1", "LAC") == frozenset({2})
     with pytest.raises(UnknownNameError, match="Did you mean 'MYO'"):
         StructureNames(TASKS["cardiac"], {"x": "MYOO"})
 

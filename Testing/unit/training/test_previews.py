@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from CrossModalSegLib.methods import build_method
 from CrossModalSegLib.training.previews import draw_preview, preview_rows
 
 TINY = {"num_classes": 5, "iterations": 1, "backbone": {"name": "unet", "width": 4, "levels": 3}}
-TINY_OF = {
+TINY_OF: dict[str, dict[str, Any]] = {
     "bigl": {"translation": {"translator": {"name": "unet", "width": 4, "levels": 3}}},
     "glua": {"translator": {"width": 4, "blocks": 1, "style_width": 8}},
 }
