@@ -73,6 +73,7 @@ class CrossModalSegParameterNode:
     device: str = "auto"
     leftOutStructures: str = ""
     withUncertainty: bool = False
+    withQuality: bool = False
     showIn3D: bool = True
     updateResult: bool = True
 
@@ -180,6 +181,8 @@ class CrossModalSegLogic(ScriptedLoadableModuleLogic):
         device: str = "auto",
         structures: "Sequence[str]" = (),
         uncertainty: bool = False,
+        quality: bool = False,
+        flips: "Sequence[str]" = (),
         blocking: bool = True,
         onEnd: "Callable[[RunOutcome], None] | None" = None,
     ) -> Any:
@@ -194,6 +197,9 @@ class CrossModalSegLogic(ScriptedLoadableModuleLogic):
             device: "auto", "cuda", "mps" or "cpu".
             structures: Names of those to keep; none given: all.
             uncertainty: Also make an uncertainty map.
+            quality: Also say how good the result probably is, in the outcome's summary and, where
+                it is poor, among its warnings.
+            flips: Axes along which slices are mirrored, too ("left-right" for brains).
             blocking: Return when the result is there. Otherwise return at once.
             onEnd: Called with the outcome of a run that does not block.
 
@@ -212,6 +218,8 @@ class CrossModalSegLogic(ScriptedLoadableModuleLogic):
             device=device,
             structures=tuple(structures),
             with_uncertainty=uncertainty,
+            with_quality=quality,
+            flips=tuple(flips),
         )
         volumes = [volumeNode, *additionalVolumeNodes]
         if blocking:

@@ -38,8 +38,9 @@ STAGES = {
     "wait": StageSpan(0.05, 0.06, "Waiting for the worker"),
     "load": StageSpan(0.06, 0.20, "Loading the model"),
     "read": StageSpan(0.20, 0.26, "Reading the volume"),
-    "slices": StageSpan(0.26, 0.82, "Segmenting"),
-    "restore": StageSpan(0.82, 0.92, "Bringing the result to the volume's grid"),
+    "slices": StageSpan(0.26, 0.76, "Segmenting"),
+    "quality": StageSpan(0.76, 0.86, "Seeing how steady the result is"),
+    "restore": StageSpan(0.86, 0.92, "Bringing the result to the volume's grid"),
     "import": StageSpan(0.92, 0.97, "Reading the result"),
     "place": StageSpan(0.97, 1.0, "Placing the result"),
 }

@@ -24,6 +24,8 @@ class SegmentRequest:
         device: "auto", "cuda", "mps" or "cpu".
         precision: "auto", or one of the predictor's.
         with_uncertainty: Whether to make an uncertainty map.
+        with_quality: Whether to say how good the result probably is.
+        flips: Axes of the patient along which slices are mirrored, too.
         structures: Names of those that are kept; none given: all.
         modality: What the user says the scan is; "" if not said.
         with_surfaces: Whether to make closed surfaces, for 3D views.
@@ -34,6 +36,8 @@ class SegmentRequest:
     device: str = "auto"
     precision: str = "auto"
     with_uncertainty: bool = False
+    with_quality: bool = False
+    flips: tuple[str, ...] = ()
     structures: tuple[str, ...] = ()
     modality: str = ""
     with_surfaces: bool = True
@@ -75,6 +79,11 @@ class RunOutcome:
     error: CrossModalSegError | None = None
     seconds: float = 0.0
     summary: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def predicted_dice(self) -> Mapping[str, float | None]:
+        """How good the result probably is, by structure and as "mean"; empty if not asked."""
+        return self.summary.get("predicted_dice") or {}
 
 
 class RunInputs(NamedTuple):

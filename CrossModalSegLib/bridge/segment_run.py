@@ -172,6 +172,8 @@ class SegmentRun:
             "device": request.device,
             "precision": request.precision,
             "uncertainty": str(uncertainty) if request.with_uncertainty else "",
+            "quality": request.with_quality,
+            "flips": list(request.flips),
             "structures": list(request.structures),
             "ras_to_box": self._inputs.ras_to_box,
             "modality": request.modality,

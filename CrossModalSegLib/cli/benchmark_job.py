@@ -71,11 +71,20 @@ class BenchmarkJob:
                 failures[planned.trial.name] = self._fail(planned, explained(error), reporter)
             write_tables(self.folder, self.suite)
             if following is not None and following.trial.block != planned.trial.block:
-                self._write_everything(progress.steps)
+                self._show_so_far(progress.steps)
         progress.begin(RESULTS)
         self._write_everything(progress.steps)
         progress.finish()
         return failures
+
+    def _show_so_far(self, reporter: Reporter) -> None:
+        """Write the report between two trainings, which it must not stop."""
+        try:
+            self._write_everything(reporter)
+        except (Cancelled, StorageError):
+            raise
+        except CrossModalSegError as error:
+            reporter.warning("report", f"The report was not written: {error.message}", error.hint)
 
     def _write_everything(self, reporter: Reporter) -> None:
         """Write tables, figures and the report, of whatever is there."""

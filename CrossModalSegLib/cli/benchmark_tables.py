@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from CrossModalSegLib.cli.benchmark_folder import BenchmarkFolder
+from CrossModalSegLib.cli.benchmark_notes import seed_notes, settings_notes
 from CrossModalSegLib.cli.benchmark_results import (
     NOT_RUN,
     Results,
@@ -64,7 +65,7 @@ def summary_grid(results: Results) -> Grid:
         groups=(tuple(Head(direction.title, width) for direction in suite.directions),),
         header=("Method", *[head for _ in suite.directions for head in _SUMMARY_HEADS]),
         rows=tuple(rows),
-        notes=(_SUMMARY_NOTE, *_seed_notes(results, main_rows(suite))),
+        notes=(_SUMMARY_NOTE, *seed_notes(results, main_rows(suite)), *settings_notes(results)),
     )
 
 
@@ -122,7 +123,7 @@ def ablation_grid(results: Results) -> Grid:
         groups=(tuple(Head(d.title, len(h)) for d, h in zip(directions, heads, strict=True)),),
         header=("Method", *[head for group in heads for head in group]),
         rows=tuple(rows),
-        notes=(_ABLATION_NOTE,),
+        notes=(_ABLATION_NOTE, *settings_notes(results)),
     )
 
 
@@ -177,25 +178,6 @@ def _missing(results: Results, direction: SuiteDirection, row: str) -> str:
     """Return what stands where nothing was measured; "-" where the row is no part."""
     is_part = any(entry.name == row for entry in results.suite.rows_of(direction))
     return NOT_RUN if is_part else UNDEFINED
-
-
-def _seed_notes(results: Results, rows: Sequence[str]) -> tuple[str, ...]:
-    """Say which seeds the numbers are of."""
-    notes = []
-    for direction in results.suite.directions:
-        by_seeds: dict[tuple[int, ...], list[str]] = {}
-        for row in rows:
-            found = results.summary(direction, row)
-            if found is not None:
-                by_seeds.setdefault(found.seeds, []).append(results.labels[row])
-        told = "; ".join(
-            f"{'seeds' if len(seeds) > 1 else 'seed'} {', '.join(map(str, seeds))}: "
-            f"{', '.join(names)}"
-            for seeds, names in by_seeds.items()
-        )
-        if told:
-            notes.append(f"{direction.title}: {told}.")
-    return tuple(notes)
 
 
 def _write_papers(place: Path, results: Results, directions: Sequence[SuiteDirection]) -> None:

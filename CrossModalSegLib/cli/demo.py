@@ -253,4 +253,3 @@ class Demo(JobCommand):
             "Unseen test subjects": f"{TEST_SUBJECTS} MR",
             "Duration": f"{seconds / 60:.1f} minutes",
         }
-

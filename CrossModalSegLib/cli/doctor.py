@@ -23,6 +23,7 @@ PYTHON_VERSIONS = (3, 11), (3, 14)
 """The first that works and the first that is not supported yet."""
 
 PACKAGES = {
+    "highdicom": ">=0.25",
     "jaxtyping": ">=0.2.36",
     "lightning-fabric": ">=2.5,<3",
     "matplotlib": ">=3.9",
@@ -32,6 +33,7 @@ PACKAGES = {
     "numpy": ">=2.0",
     "pandas": ">=2.2",
     "psutil": ">=6.0",
+    "pydicom": ">=3.0",
     "rich": ">=13.9",
     "safetensors": ">=0.5",
     "scipy": ">=1.14",

@@ -53,7 +53,7 @@ _EMPTY = (
     "its label map holds none of the task's structures",
     "That may be right; or the labels are of another task, or have other values or names.",
 )
-_THINNED = 96
+_THINNED = 64
 _BLOCKS = 24
 _MIN_SLICES = 8
 _SIDES = {"abdomen": ((2, 3, "right kidney", "left kidney"), (1, 4, "liver", "spleen"))}

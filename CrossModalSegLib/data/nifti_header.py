@@ -20,8 +20,11 @@ from CrossModalSegLib.core.geometry import (
 from CrossModalSegLib.core.volume import Volume
 
 FORM_TOLERANCE_VOXELS = 0.5
-"""Largest disagreement of sform and qform. Near half a turn the quaternion, stored in single
-precision, is wrong by up to 0.0007 rad, which is 0.2 mm at the border of a large volume."""
+"""Largest disagreement of sform and qform,"""
+
+FORM_TOLERANCE_RADIANS = 0.0015
+"""or what comes of this angle: near half a turn the quaternion, stored in single precision, is
+wrong by up to 0.0012 rad, half a voxel of a long volume with small voxels across."""
 
 _HEADER_BYTES = 348
 _SINGLE_FILE_MAGIC = b"n+1"
@@ -148,7 +151,10 @@ def _grid(
 
 
 def _require_agreement(sform: Volume, other: Volume | None, name: str, path: Path) -> None:
-    tolerance_mm = FORM_TOLERANCE_VOXELS * min(sform.spacing_mm)
+    extent_mm = np.linalg.norm(np.subtract(sform.shape_ijk, 1) * sform.spacing_mm)
+    tolerance_mm = max(
+        FORM_TOLERANCE_VOXELS * min(sform.spacing_mm), FORM_TOLERANCE_RADIANS * float(extent_mm)
+    )
     if other is not None and not is_same_grid(sform, other, tolerance_mm):
         raise GeometryError(
             f"{path}: its sform and {name} conflict: the sform says {describe_grid(sform)}, the "

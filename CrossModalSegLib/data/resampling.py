@@ -16,6 +16,9 @@ SIGMA_PER_FWHM = 1.0 / (2.0 * np.sqrt(2.0 * np.log(2.0)))
 
 _KERNEL_SIGMAS = 4.0
 
+_BAND_SHARE = 0.2
+"""Matrices with a smaller share of numbers that are not 0 are multiplied as sparse ones."""
+
 _SPLINE_VOXELS = 4
 """A cubic spline needs as many; shorter axes are interpolated linearly."""
 
@@ -89,6 +92,15 @@ class AxisMap:
         weights[~self.covered] = 0.0
         return weights.astype(np.float32)
 
+    @cached_property
+    def matrix(self) -> Any:
+        """The weights in the form in which they are multiplied fastest: few are not 0."""
+        from scipy.sparse import csr_array
+
+        weights = self.weights
+        is_band = np.count_nonzero(weights) <= weights.size * _BAND_SHARE
+        return csr_array(weights) if is_band else weights
+
     def _positions(self) -> NDArray[np.float64]:
         return self.start + self.step * np.arange(self.size_out, dtype=np.float64)
 
@@ -136,10 +148,14 @@ class PlaneMap:
         """
         if self.is_shift:
             return self._moved(slices, fill)
-        mapped = self.rows.weights @ np.asarray(slices, np.float32) @ self.columns.weights.T
-        mapped[..., ~self.rows.covered, :] = fill
-        mapped[..., ~self.columns.covered] = fill
-        return mapped
+        planes = np.asarray(slices, np.float32).reshape(-1, *slices.shape[-2:])
+        mapped = np.empty((len(planes), *self.shape_out), np.float32)
+        for index, plane in enumerate(planes):
+            rows = self.rows.matrix @ plane
+            mapped[index] = (self.columns.matrix @ np.ascontiguousarray(rows.T)).T
+        mapped[:, ~self.rows.covered] = fill
+        mapped[:, :, ~self.columns.covered] = fill
+        return mapped.reshape(*slices.shape[:-2], *self.shape_out)
 
     def apply_back(self, slices: NDArray[Any], fill: float) -> NDArray[Any]:
         """Map output slices (..., row, column) back, with `fill` where they show nothing."""
@@ -155,11 +171,26 @@ class PlaneMap:
             if len(values) == 1:
                 mapped[index] = values[0]
                 continue
-            shares = np.stack([self.apply(plane == value, 0.0) for value in values])
-            mapped[index] = values.astype(np.uint8)[largest(shares)]
+            mapped[index] = values.astype(np.uint8)[largest(self.shares(plane, values))]
         mapped[:, ~self.rows.covered] = 0
         mapped[:, :, ~self.columns.covered] = 0
         return mapped
+
+    def shares(self, plane: NDArray[np.uint8], values: NDArray[np.integer]) -> NDArray[np.float32]:
+        """Return how much of each output pixel each class takes up, (class, row, column).
+
+        Args:
+            plane: Labels (row, column).
+            values: The classes.
+        """
+        shares = np.zeros((len(values), *self.shape_out), np.float32)
+        for share, value in zip(shares, values, strict=True):
+            mask = plane == value
+            if mask.all():  # as of most slices of most volumes
+                share[np.ix_(self.rows.covered, self.columns.covered)] = 1.0
+            elif mask.any():
+                share[...] = self.apply(mask, 0.0)
+        return shares
 
     @cached_property
     def _back(self) -> PlaneMap:

@@ -37,7 +37,8 @@ def resample_images(slices: NDArray[Any], axis: AxisMap) -> NDArray[Any]:
     if axis.is_shift:
         return slices
     flat = np.asarray(slices, np.float32).reshape(len(slices), -1)
-    return (axis.weights @ flat).reshape(axis.size_out, *slices.shape[1:])
+    mapped: NDArray[Any] = axis.matrix @ flat
+    return mapped.reshape(axis.size_out, *slices.shape[1:])
 
 
 def resample_labels(labels: NDArray[np.uint8], plane: PlaneMap, axis: AxisMap) -> NDArray[np.uint8]:
@@ -48,10 +49,7 @@ def resample_labels(labels: NDArray[np.uint8], plane: PlaneMap, axis: AxisMap) -
     if axis.is_shift:
         return plane.apply_to_labels(labels)
     values = np.flatnonzero(np.bincount(labels.ravel(), minlength=1)).astype(np.uint8)
-    shares = (
-        np.stack([plane.apply((entry == value).astype(np.float32), 0.0) for value in values])
-        for entry in labels
-    )
+    shares = (plane.shares(entry, values) for entry in labels)
     mapped = np.zeros((axis.size_out, *plane.shape_out), np.uint8)
     for index, share in combine_slices(shares, axis.weights, range(len(labels))):
         mapped[index] = values[largest(share)]

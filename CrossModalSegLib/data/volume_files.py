@@ -181,7 +181,10 @@ def _present_values(array_kji: NDArray[Any]) -> NDArray[Any]:
     """Return the sorted values of an array; small whole numbers are counted, not sorted."""
     low, high = array_kji.min(), array_kji.max()
     if array_kji.dtype.kind in "iu" and low >= 0 and high < _COUNTED_VALUES:
-        return np.flatnonzero(np.bincount(array_kji.ravel(), minlength=1))
+        counts = np.zeros(int(high) + 1, np.int64)
+        for plane in array_kji:  # counting makes eight bytes of each voxel
+            counts += np.bincount(plane.ravel(), minlength=len(counts))
+        return np.flatnonzero(counts)
     return np.unique(array_kji)
 
 

@@ -107,9 +107,7 @@ def mean_of(
     return None if cell is None else cell.mean
 
 
-def _cell_value(
-    cell: Cell | None, decimals: int, absent: str, *, deviations: bool
-) -> ShownValue:
+def _cell_value(cell: Cell | None, decimals: int, absent: str, *, deviations: bool) -> ShownValue:
     if cell is None or cell.mean is None:
         return ShownValue(None, absent if cell is None else UNDEFINED)
     text = f"{cell.mean:.{decimals}f}"

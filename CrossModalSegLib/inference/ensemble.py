@@ -15,8 +15,9 @@ from CrossModalSegLib.bundle.schema import BundleConfig, PostProcessing
 from CrossModalSegLib.core.errors import ConfigError, MismatchError
 from CrossModalSegLib.core.events import Reporter, silent_reporter
 from CrossModalSegLib.core.volume import Volume
+from CrossModalSegLib.inference.conclusion import class_names, conclude
 from CrossModalSegLib.inference.notices import NoticeLog, SliceCount
-from CrossModalSegLib.inference.predictor import Predictor, class_names, conclude
+from CrossModalSegLib.inference.predictor import Predictor
 from CrossModalSegLib.inference.prepared import PreparedImages, within
 from CrossModalSegLib.inference.result import SegmentationResult
 from CrossModalSegLib.inference.stacks import Stack, stack_slices

@@ -12,13 +12,14 @@ from CrossModalSegLib.bundle.schema import BundleConfig, PostProcessing
 from CrossModalSegLib.core.config import write_json
 from CrossModalSegLib.core.errors import CrossModalSegError, GeometryError, InputFileError
 from CrossModalSegLib.core.events import Reporter
+from CrossModalSegLib.inference.bundle_match import require_match
 from CrossModalSegLib.inference.case_inputs import read_images
 from CrossModalSegLib.inference.case_results import describe_result, dicom_origin, write_case
 from CrossModalSegLib.inference.ensemble import Ensemble, common_rules, require_alike
 from CrossModalSegLib.inference.file_plan import SegmentedCase, SegmentOptions, plan_cases
 from CrossModalSegLib.inference.outputs import LabelWriter
 from CrossModalSegLib.inference.post_processing import changed_rules
-from CrossModalSegLib.inference.predictor import Predictor, require_match
+from CrossModalSegLib.inference.predictor import Predictor
 from CrossModalSegLib.inference.region import read_area
 from CrossModalSegLib.inference.wishes import Wishes
 

@@ -6,7 +6,6 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -16,10 +15,8 @@ from torch import Tensor
 from CrossModalSegLib.bundle.deployment import load_method
 from CrossModalSegLib.bundle.features import FeatureTap
 from CrossModalSegLib.bundle.reading import Bundle, read_bundle
-from CrossModalSegLib.bundle.schema import BundleConfig, PostProcessing
-from CrossModalSegLib.core.errors import InputFileError, MismatchError
+from CrossModalSegLib.bundle.schema import BundleConfig
 from CrossModalSegLib.core.events import Reporter, silent_reporter
-from CrossModalSegLib.core.tasks import Task
 from CrossModalSegLib.core.volume import Volume
 from CrossModalSegLib.inference.agreement import (
     count_agreement,
@@ -27,6 +24,8 @@ from CrossModalSegLib.inference.agreement import (
     warn_of_little,
 )
 from CrossModalSegLib.inference.batches import BatchRunner, Compute
+from CrossModalSegLib.inference.bundle_match import require_images
+from CrossModalSegLib.inference.conclusion import class_names, conclude
 from CrossModalSegLib.inference.flips import with_flips
 from CrossModalSegLib.inference.modality_check import (
     compare_features,
@@ -34,10 +33,8 @@ from CrossModalSegLib.inference.modality_check import (
     warn_of,
 )
 from CrossModalSegLib.inference.notices import NoticeLog, SliceCount
-from CrossModalSegLib.inference.post_processing import post_process
 from CrossModalSegLib.inference.prepared import PreparedImages, prepare_case
-from CrossModalSegLib.inference.result import Notice, SegmentationResult
-from CrossModalSegLib.inference.structures import count_voxels, keep_structures
+from CrossModalSegLib.inference.result import SegmentationResult
 from CrossModalSegLib.inference.unlikeness import Unlikeness
 from CrossModalSegLib.inference.wishes import NOTHING_SPECIAL, Wishes
 from CrossModalSegLib.methods.base import Method
@@ -302,78 +299,6 @@ class Predictor:
             count.add(len(batch))
 
 
-def conclude(
-    labels: Volume, config: BundleConfig, wishes: Wishes, rules: PostProcessing, log: NoticeLog
-) -> dict[str, Any]:
-    """Clean labels, keep what is wanted and measure it: the fields of a result that follow."""
-    wanted = wishes.regions(config)
-    labels = post_process(labels, rules, config.task)
-    if wishes.structures:
-        labels = keep_structures(labels, wanted)
-    if not labels.array_kji.any():
-        listed = ", ".join(entry.label for entry in wanted)
-        log.add(
-            Notice(
-                kind="nothing_found",
-                message="The model found none of its structures in this image.",
-                hint=f"It looked for {listed} in {config.modalities.images_label} images.",
-            )
-        )
-    return {
-        "labels": labels,
-        "voxels": count_voxels(labels, wanted),
-        "warnings": tuple(log.notices),
-    }
-
-
-def class_names(task: Task) -> tuple[str, ...]:
-    """Return the names of a task's classes, "background" first."""
-    return ("background", *task.class_names)
-
-
 def _channel_names(name: str, values: Tensor) -> list[str]:
     count = values.shape[1]
     return [name] if count == 1 else [f"{name}_{channel + 1}" for channel in range(count)]
-
-
-def require_images(config: BundleConfig, count: int) -> None:
-    """Refuse another number of images than a bundle takes.
-
-    Raises:
-        InputFileError: See above; names what is expected, in order.
-    """
-    wanted = config.modalities.images
-    if count == len(wanted):
-        return
-    listed = ", ".join(modality.label for modality in wanted)
-    several = "s of one case, in this order" if len(wanted) > 1 else ""
-    raise InputFileError(
-        f"{count} image{'' if count == 1 else 's'} of a case were given, expected {len(wanted)}: "
-        f"the model {config.name!r} takes {listed}.",
-        hint=f"Give the image{several}: {listed}.",
-    )
-
-
-def require_match(config: BundleConfig, *, task: str = "", modality: str = "") -> None:
-    """Refuse a bundle that was made for another task or modality than the caller says.
-
-    Args:
-        config: Of the bundle.
-        task: Name of the task that is wanted; "": any.
-        modality: Name of the modality of the images; "": any.
-
-    Raises:
-        MismatchError: See above.
-    """
-    target = config.modalities.target
-    if task and task != config.task.name:
-        raise MismatchError(
-            f"The model {config.name!r} is for the task {config.task.name!r}, not for {task!r}.",
-            hint="Choose a model for that task, or leave the task out.",
-        )
-    if modality and modality != target.name:
-        raise MismatchError(
-            f"The model {config.name!r} is for {target.label} images ({target.name!r}), not for "
-            f"{modality!r}.",
-            hint="Choose a model for that modality: on another one its results mean nothing.",
-        )

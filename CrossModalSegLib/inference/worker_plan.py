@@ -9,12 +9,12 @@ from typing import Any
 
 from CrossModalSegLib.bundle.reading import Bundle
 from CrossModalSegLib.core.errors import ConfigError, InputFileError
+from CrossModalSegLib.inference.bundle_match import require_images, require_match
 from CrossModalSegLib.inference.case_inputs import find_cases
 from CrossModalSegLib.inference.case_results import describe_result
 from CrossModalSegLib.inference.ensemble import require_alike
 from CrossModalSegLib.inference.file_plan import SegmentedCase, SegmentOptions, require_outputs
 from CrossModalSegLib.inference.files import rules_of, wishes_of
-from CrossModalSegLib.inference.predictor import require_images, require_match
 from CrossModalSegLib.inference.region import RegionOfInterest
 from CrossModalSegLib.inference.result import SegmentationResult
 from CrossModalSegLib.inference.wishes import Wishes

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import qt
@@ -34,6 +34,7 @@ class ResultPanel:
         ui.showButton.clicked.connect(self.show)
         ui.copyTableButton.clicked.connect(self._copy)
         ui.opacitySlider.valueChanged.connect(self._set_opacity)
+        self.show_quality({})
 
     def set_parameters(self, parameters: Any) -> None:
         """Show the result of these parameters."""
@@ -54,6 +55,24 @@ class ResultPanel:
         """Show no result."""
         self._ui.resultButton.setEnabled(False)
         self._fill(())
+        self.show_quality({})
+
+    def show_quality(self, predicted_dice: Mapping[str, float | None]) -> None:
+        """Say how good the latest result probably is; nothing is shown where nobody knows.
+
+        Args:
+            predicted_dice: By structure and as "mean".
+        """
+        label, mean = self._ui.qualityLabel, predicted_dice.get("mean")
+        label.setVisible(mean is not None)
+        if mean is None:
+            return
+        parts = [f"{name} {dice:.2f}" for name, dice in predicted_dice.items() if dice is not None]
+        text = _("Steadiness (Dice with results of slightly changed scans): {values}.")
+        label.setText(text.format(values=", ".join(parts)))
+        label.setToolTip(
+            _("Goes along with the true Dice, but is higher. It replaces no look at the result.")
+        )
 
     def show(self, *_args: object) -> None:
         """Show scan and result in all views, centred on the result."""

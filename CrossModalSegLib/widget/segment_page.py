@@ -203,6 +203,7 @@ class SegmentPage:
             model_title=model.title,
             device=parameters.device,
             with_uncertainty=parameters.withUncertainty,
+            with_quality=parameters.withQuality,
             structures=() if len(kept) == len(structures_of(model.task)) else kept,
             modality=parameters.modality,
             with_surfaces=parameters.showIn3D,
@@ -253,6 +254,7 @@ class SegmentPage:
             self.message.show_warning("\n".join(text.strip() for text in texts))
         text = _("Done in {seconds:.1f} s.").format(seconds=outcome.seconds)
         self.ui.statusLabel.setText(text)
+        self.result.show_quality(outcome.predicted_dice)
         self.result.show()
 
     def _make_sample(self, *_args: object) -> None:

@@ -12,6 +12,7 @@ from Testing.packaging.installed_layout import Probe
 START_UP_FOLDERS = ("core", "bundle", "bridge", "widget")
 NEED_TORCH = {
     "CrossModalSegLib.bundle.deployment",
+    "CrossModalSegLib.bundle.features",
     "CrossModalSegLib.bundle.writing",
     "CrossModalSegLib.core.tensors",
 }

@@ -247,6 +247,33 @@ def test_the_result_of_one_volume_is_never_updated_by_another(
     assert volume_of(first) is first_volume
 
 
+def test_how_good_a_result_probably_is_is_said_when_asked_for(
+    opened: OpenModule, heart: Volume
+) -> None:
+    opened.add(heart)
+    click(opened.ui.applyButton)
+    opened.wait()
+    assert not opened.ui.qualityLabel.visible
+    opened.ui.optionsButton.collapsed = False
+    click(opened.ui.qualityCheckBox)
+    assert opened.parameters.withQuality
+    click(opened.ui.applyButton)
+    opened.wait()
+    assert opened.ui.qualityLabel.visible
+    text = opened.ui.qualityLabel.text
+    mean = float(text.rpartition("mean ")[2].rstrip("."))
+    assert "MYO 0." in text
+    assert 0.5 < mean <= 1.0
+
+
+def test_a_mirrored_scan_is_warned_of_in_the_page(opened: OpenModule, heart: Volume) -> None:
+    opened.add(heart.with_array(heart.array_kji[:, :, ::-1].copy()))
+    click(opened.ui.applyButton)
+    opened.wait()
+    assert "looks unlike the bSSFP MR scans that this model was adapted to" in opened.message
+    assert "mirrored" in opened.message
+
+
 def test_structures_that_are_left_out_do_not_come(opened: OpenModule, heart: Volume) -> None:
     import qt
 
@@ -277,7 +304,7 @@ def test_the_gui_is_free_while_a_volume_is_segmented(opened: OpenModule, large: 
 
         wait_until(is_placing, 90, what="a result to place")
     opened.wait()
-    assert "does not look like the bSSFP MR images" in opened.message
+    assert "looks unlike the bSSFP MR scans" in opened.message
     assert fractions == sorted(fractions)
     assert len(set(fractions)) > 5
     assert clock.longest_gap_seconds < LONGEST_GAP_SECONDS

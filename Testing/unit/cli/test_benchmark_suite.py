@@ -52,6 +52,11 @@ def shipped() -> Suite:
     return load_suite("phantom")
 
 
+@pytest.fixture(scope="module", params=["phantom", "phantom_ablations"])
+def any_shipped(request: pytest.FixtureRequest) -> Suite:
+    return load_suite(request.param)
+
+
 def test_the_shipped_suite_has_the_directions_of_the_papers(shipped: Suite) -> None:
     domains = {d.name: (d.task, d.source, d.target, d.metrics) for d in shipped.directions}
     assert domains == {
@@ -68,26 +73,33 @@ def test_the_shipped_suite_has_the_directions_of_the_papers(shipped: Suite) -> N
 
 def test_the_shipped_suite_has_bounds_methods_and_ablations(shipped: Suite) -> None:
     main = [row.name for row in shipped.rows if not row.ablation_of]
-    bounds = ["source_only", "source_only_augmented", "supervised", "supervised_multimodal"]
-    assert main == [*bounds, "bigl", "dsan", "glua"]
+    source_only = ["source_only", "source_only_augmented", "source_only_remapped"]
+    assert main == [*source_only, "supervised", "supervised_multimodal", "bigl", "dsan", "glua"]
     assert {row.ablation_of for row in shipped.rows} == {"", "bigl", "dsan", "glua"}
 
 
 @pytest.mark.parametrize("preset", ["quick", "small"])
-def test_every_row_of_the_shipped_suite_can_be_trained(shipped: Suite, preset: str) -> None:
-    for trial in choose_trials(shipped, rows=(), directions=(), seeds=(0,)):
-        settings = trial_settings(shipped, trial.direction, trial.row, preset)
+def test_every_row_of_the_shipped_suites_can_be_trained(any_shipped: Suite, preset: str) -> None:
+    for trial in choose_trials(any_shipped, rows=(), directions=(), seeds=(0,)):
+        settings = trial_settings(any_shipped, trial.direction, trial.row, preset)
         assert settings.iterations > 0, trial.name
 
 
-def test_every_ablation_changes_its_method_and_is_like_no_other(shipped: Suite) -> None:
-    direction = shipped.directions[0]
+def test_every_ablation_changes_its_method_and_is_like_no_other(any_shipped: Suite) -> None:
+    direction = any_shipped.directions[0]
     hashes = {
-        row.name: trial_settings(shipped, direction, row, "small").content_hash
-        for row in shipped.rows_of(direction)
+        row.name: trial_settings(any_shipped, direction, row, "small").content_hash
+        for row in any_shipped.rows_of(direction)
         if row.method in {"bigl", "dsan", "glua"}
     }
     assert len(set(hashes.values())) == len(hashes)
+
+
+def test_the_ablations_of_the_benchmark_are_some_of_the_papers(shipped: Suite) -> None:
+    papers = {row.name: row for row in load_suite("phantom_ablations").rows}
+    for row in shipped.rows:
+        if row.ablation_of:
+            assert row.overrides == papers[row.name].overrides
 
 
 def test_the_multimodal_bound_sees_all_modalities_of_a_brain(shipped: Suite) -> None:

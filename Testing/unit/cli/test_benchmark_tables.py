@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from CrossModalSegLib.cli.benchmark_notes import settings_notes
 from CrossModalSegLib.cli.benchmark_results import read_results
 from CrossModalSegLib.cli.benchmark_runs import read_facts, training_seconds
 from CrossModalSegLib.cli.benchmark_tables import write_tables
@@ -63,6 +64,23 @@ def test_several_seeds_have_a_mean_and_a_deviation_across_runs(made: MadeBenchma
     )
 
 
+def test_rows_of_different_presets_or_of_older_settings_are_named(made: MadeBenchmark) -> None:
+    made.add("source_only", [0.2])
+    path = made.add("dsan", [0.6])
+    assert not settings_notes(read_results(made.folder, made.suite))
+    state = json.loads((path / "trial.json").read_text())
+    older = {**state, "settings": {**state["settings"], "training": {"batch_size": 99}}}
+    (path / "trial.json").write_text(json.dumps(older))
+    (note,) = settings_notes(read_results(made.folder, made.suite))
+    assert note == f"{CT_TO_MR}: trained with other settings than their preset has now: DSAN."
+    (path / "trial.json").write_text(json.dumps({**state, "preset": "small"}))
+    notes = settings_notes(read_results(made.folder, made.suite))
+    assert f"{CT_TO_MR}: of different presets, which do not compare: " in notes[0]
+    assert "quick: Source only; small: DSAN." in notes[0]
+    (path / "trial.json").write_text(json.dumps({**state, "preset": "forgotten"}))
+    assert settings_notes(read_results(made.folder, made.suite))[1].endswith("has now: DSAN.")
+
+
 def test_a_gain_is_against_the_source_only_row_with_the_same_augmentation(
     made: MadeBenchmark,
 ) -> None:
@@ -82,14 +100,16 @@ def test_a_gain_is_against_the_source_only_row_with_the_same_augmentation(
 
 def test_ablations_are_compared_with_the_whole_method_on_common_seeds(made: MadeBenchmark) -> None:
     made.add("dsan", [0.6], seed=0)
-    made.add("dsan", [0.9], seed=1)
+    made.add("dsan", [0.8], seed=1)
+    made.add("dsan", [0.9], seed=2)
     made.add("dsan_no_semantic", [0.5], seed=0)
+    made.add("dsan_no_semantic", [0.5], seed=1)
     table = made.table("ablations")
     assert table["DSAN"][f"{CT_TO_MR} | Change"] == "-"
     row = table["DSAN: the same + L_seg^s"]
-    assert row[f"{CT_TO_MR} | Dice (%)"] == "50.0"
-    assert row[f"{CT_TO_MR} | Change"] == "-10.0"  # not against the seed that it lacks
-    assert row[f"{CT_TO_MR} | ASSD (voxel)"] == "5.0"
+    assert row[f"{CT_TO_MR} | Dice (%)"] == "50.0 ± 0.0"
+    assert row[f"{CT_TO_MR} | Change"] == "-20.0"  # not against the seed that it lacks
+    assert row[f"{CT_TO_MR} | ASSD (voxel)"] == "5.0 ± 0.0"
     assert "DSAN: the same + L_seg^s" not in made.table("summary")
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
@@ -45,6 +45,14 @@ def labels_of(*values: float, dtype: type = np.uint8) -> Volume:
     origin_mm=st.tuples(*[st.floats(-250, 250)] * 3),
     shape=st.tuples(*[st.integers(1, 20)] * 3).filter(lambda shape: shape != (1, 1, 1)),
     suffix=st.sampled_from(SUFFIXES),
+)
+@example(  # the quaternion of a half turn is wrong by most
+    degrees=(-174.25, 170.21875, 60.125),
+    flip=-1.0,
+    spacing_mm=(1.0, 0.3046875, 10.0),
+    origin_mm=(0.0, 0.0, 0.0),
+    shape=(14, 1, 1),
+    suffix=".nii",
 )
 def test_what_is_written_is_read_back(
     degrees: Numbers,

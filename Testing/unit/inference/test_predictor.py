@@ -29,7 +29,8 @@ from CrossModalSegLib.core.tasks import TASKS
 from CrossModalSegLib.core.volume import Volume
 from CrossModalSegLib.data.intensity import IntensityRule
 from CrossModalSegLib.data.statistics import describe_cohort, sample_intensities
-from CrossModalSegLib.inference.predictor import Predictor, require_match
+from CrossModalSegLib.inference.bundle_match import require_match
+from CrossModalSegLib.inference.predictor import Predictor
 from CrossModalSegLib.inference.region import RegionOfInterest
 from CrossModalSegLib.inference.wishes import Wishes
 from CrossModalSegLib.methods.base import Method

@@ -17,8 +17,9 @@ from CrossModalSegLib.core.modalities import MODALITIES
 from CrossModalSegLib.core.volume import Volume
 from CrossModalSegLib.data.intensity import IntensityRule
 from CrossModalSegLib.data.statistics import describe_cohort, sample_intensities
+from CrossModalSegLib.inference.bundle_match import require_images
 from CrossModalSegLib.inference.modality_check import KIND
-from CrossModalSegLib.inference.predictor import Predictor, require_images
+from CrossModalSegLib.inference.predictor import Predictor
 from CrossModalSegLib.inference.wishes import Wishes
 from CrossModalSegLib.methods.base import Method
 

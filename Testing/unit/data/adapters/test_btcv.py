@@ -40,4 +40,5 @@ def test_missing_images_and_renamed_files_are_listed(write: Any, tmp_path: Path)
     write("RawData/Training/img/liver scan.nii.gz")
     found = discover("auto", tmp_path, "ct")
     assert len(found.cases) == 1
-    assert [p.case for p in found.problems] == ["btcv_0002", "RawData/Training/img/liver scan.nii.gz"]
+    named = [problem.case for problem in found.problems]
+    assert named == ["btcv_0002", "RawData/Training/img/liver scan.nii.gz"]
