@@ -42,7 +42,7 @@ def correct_bias_field(volume: Volume) -> Volume:
     fitter = itk.N4BiasFieldCorrectionImageFilter()
     fitter.SetMaximumNumberOfIterations(ITERATIONS)
     fitter.Execute(itk.Shrink(image, shrink), itk.Shrink(mask, shrink))
-    field = itk.GetArrayViewFromImage(fitter.GetLogBiasFieldAsImage(image))
+    field = itk.GetArrayFromImage(fitter.GetLogBiasFieldAsImage(image))
     inside = field[itk.GetArrayViewFromImage(mask) > 0]
     field = np.clip(field, inside.min(), inside.max())  # elsewhere it is only extrapolated
     corrected = volume.array_kji / np.exp(field)

@@ -32,21 +32,22 @@ LEAST_USUAL_DISTANCE = 0.03
 KIND = "unlike_training"
 
 
-def compare_intensities(slices: NDArray[np.float32], config: BundleConfig) -> float | None:
-    """Compare a scan's prepared slices with the intensities of the training target.
+def compare_intensities(
+    slices: NDArray[np.float32], config: BundleConfig
+) -> tuple[float | None, ...]:
+    """Compare each image of a case with the intensities of the training target.
 
     Args:
         slices: (slice, channel, row, column) of the whole volume, as `prepare_images` makes them.
         config: Of the bundle.
 
     Returns:
-        The largest ratio of all channels; None if nothing is known about what is usual.
+        The ratio of each channel; None if nothing is known about what is usual.
     """
-    ratios = [
+    return tuple(
         _intensity_ratio(slices[:, channel], config.of_channel(channel))
         for channel in range(slices.shape[1])
-    ]
-    return max((ratio for ratio in ratios if ratio is not None), default=None)
+    )
 
 
 def compare_features(case: Description | None, config: BundleConfig) -> float | None:
@@ -62,8 +63,8 @@ def warn_of(unlikeness: Unlikeness, config: BundleConfig) -> Notice | None:
     reasons = []
     if (unlikeness.intensities or 0.0) > UNUSUAL_INTENSITIES:
         reasons.append(
-            f"its intensities differ {unlikeness.intensities:.1f} times as much as those of any of "
-            "them"
+            f"{_whose_intensities(unlikeness, config)} differ {unlikeness.intensities:.1f} times "
+            "as much as those of any of them"
         )
     if (unlikeness.features or 0.0) > UNUSUAL_FEATURES:
         reasons.append(
@@ -80,6 +81,18 @@ def warn_of(unlikeness: Unlikeness, config: BundleConfig) -> Notice | None:
         hint=f"Check that it is a {target} scan of the same part of the body, complete and neither "
         "mirrored nor upside down, and look at the result with care.",
     )
+
+
+def _whose_intensities(unlikeness: Unlikeness, config: BundleConfig) -> str:
+    """Name the images of a case that are unusual, where there are several."""
+    if len(unlikeness.of_images) < 2:
+        return "its intensities"
+    unusual = [
+        modality.label
+        for modality, ratio in zip(config.modalities.images, unlikeness.of_images, strict=True)
+        if (ratio or 0.0) > UNUSUAL_INTENSITIES
+    ]
+    return f"the intensities of {' and '.join(unusual)}"
 
 
 def _intensity_ratio(slices: NDArray[np.float32], config: BundleConfig) -> float | None:

@@ -202,7 +202,7 @@ class Predictor:
         """
         seen = None if tap is None else tap.description()
         unlikeness = Unlikeness(
-            intensities=compare_intensities(case.all_slices, self.config),
+            of_images=compare_intensities(case.all_slices, self.config),
             features=compare_features(seen, self.config),
         )
         notice = warn_of(unlikeness, self.config)

@@ -18,14 +18,19 @@ class Unlikeness:
     """How much a scan differs from the training target.
 
     Attributes:
-        intensities: Their distance, as a multiple of the largest within the training target; None
-            if nothing is known about what is usual.
+        of_images: The distance of the intensities of each image of the case, as a multiple of the
+            largest within the training target; None if nothing is known about what is usual.
         features: The same of the network's features; None also where only a part of the scan was
             looked at.
     """
 
-    intensities: float | None = None
+    of_images: tuple[float | None, ...] = ()
     features: float | None = None
+
+    @property
+    def intensities(self) -> float | None:
+        """The largest of all images."""
+        return max((ratio for ratio in self.of_images if ratio is not None), default=None)
 
     @property
     def score(self) -> float | None:

@@ -45,16 +45,17 @@ def trained(config: BundleConfig) -> BundleConfig:
 def test_intensities_are_compared_with_the_most_unusual_of_training(
     trained: BundleConfig, mean: float, expected: float
 ) -> None:
-    assert compare_intensities(scan(mean, 8), trained) == pytest.approx(expected, abs=0.3)
+    (ratio,) = compare_intensities(scan(mean, 8), trained)
+    assert ratio == pytest.approx(expected, abs=0.3)
 
 
 def test_a_tiny_cohort_does_not_make_every_scan_unusual(config: BundleConfig) -> None:
     samples = [sample_intensities(scan(0.0, 1))]
     single = replace(config, target_statistics=describe_cohort(samples, samples, 4, None))
-    ratio = compare_intensities(scan(0.02, 2), single)
+    (ratio,) = compare_intensities(scan(0.02, 2), single)
     assert ratio is not None
     assert ratio < 1
-    other = compare_intensities(scan(0.4, 2), single)
+    (other,) = compare_intensities(scan(0.4, 2), single)
     assert other is not None
     assert other > UNUSUAL_INTENSITIES
 
@@ -70,7 +71,15 @@ def test_the_most_unusual_of_several_images_counts(trained: BundleConfig) -> Non
         further_statistics=(statistics,),
     )
     slices = np.concatenate([scan(0.0, 8), scan(0.4, 9)], axis=1)
-    assert compare_intensities(slices, pair) == pytest.approx(4.0, abs=0.4)
+    ratios = compare_intensities(slices, pair)
+    assert ratios[0] is not None
+    assert ratios[0] < UNUSUAL_INTENSITIES
+    assert ratios[1] == pytest.approx(4.0, abs=0.4)
+    found = Unlikeness(of_images=ratios)
+    assert found.intensities == ratios[1]
+    notice = warn_of(found, pair)
+    assert notice is not None
+    assert "the intensities of T2 MR differ" in notice.message
 
 
 def test_features_are_compared_with_the_most_unusual_of_training(config: BundleConfig) -> None:
@@ -87,16 +96,16 @@ def test_features_are_compared_with_the_most_unusual_of_training(config: BundleC
 
 
 def test_without_statistics_nothing_is_known(config: BundleConfig) -> None:
-    assert compare_intensities(scan(0.9, 1), config) is None
+    assert compare_intensities(scan(0.9, 1), config) == (None,)
     assert Unlikeness().score is None
     assert warn_of(Unlikeness(), config) is None
 
 
 def test_the_score_is_one_where_warnings_begin(config: BundleConfig) -> None:
-    usual = Unlikeness(intensities=UNUSUAL_INTENSITIES, features=UNUSUAL_FEATURES / 2)
+    usual = Unlikeness(of_images=(UNUSUAL_INTENSITIES,), features=UNUSUAL_FEATURES / 2)
     assert usual.score == 1.0
     assert warn_of(usual, config) is None
-    unusual = Unlikeness(intensities=0.1, features=UNUSUAL_FEATURES * 2)
+    unusual = Unlikeness(of_images=(0.1,), features=UNUSUAL_FEATURES * 2)
     assert unusual.score == 2.0
     notice = warn_of(unusual, config)
     assert notice is not None
@@ -109,7 +118,7 @@ def test_the_score_is_one_where_warnings_begin(config: BundleConfig) -> None:
 
 
 def test_every_reason_is_named(config: BundleConfig) -> None:
-    notice = warn_of(Unlikeness(intensities=3.0, features=2.0), config)
+    notice = warn_of(Unlikeness(of_images=(3.0,), features=2.0), config)
     assert notice is not None
     assert "intensities differ 3.0 times" in notice.message
     assert "differs 2.0 times" in notice.message
