@@ -40,6 +40,7 @@ class FeatureTap:
         self._module = dict(method.named_modules()).get(layer)
         self._pending: list[Pooled] = []
         self._kept: list[Pooled] = []
+        self._source: NDArray[np.intp] | None = None
 
     @contextmanager
     def listening(self) -> Iterator[None]:
@@ -62,11 +63,16 @@ class FeatureTap:
         self._kept += self._pending
         self._pending = []
 
+    def expect(self, source: NDArray[np.intp]) -> None:
+        """Say which of the slices that will be kept each slice of the stack is like."""
+        self._source = source
+
     def description(self) -> Description | None:
         """Return the features of the slices that were kept; None if there are none."""
         if not self._kept:
             return None
-        return describe_slices(np.concatenate(self._kept))
+        kept = np.concatenate(self._kept)
+        return describe_slices(kept if self._source is None else kept[self._source])
 
     def _hear(self, module: nn.Module, inputs: Any, output: Any) -> None:
         del module, inputs

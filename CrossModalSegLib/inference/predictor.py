@@ -34,10 +34,12 @@ from CrossModalSegLib.inference.modality_check import (
 )
 from CrossModalSegLib.inference.notices import NoticeLog, SliceCount
 from CrossModalSegLib.inference.prepared import PreparedImages, prepare_case
+from CrossModalSegLib.inference.repeats import Repeats
 from CrossModalSegLib.inference.result import SegmentationResult
 from CrossModalSegLib.inference.unlikeness import Unlikeness
 from CrossModalSegLib.inference.wishes import NOTHING_SPECIAL, Wishes
 from CrossModalSegLib.methods.base import Method
+from CrossModalSegLib.networks.folding import fold_normalisation
 
 MAPS, QUALITY = "maps", "quality"
 """Stages in which the method's maps are computed, and how good the result probably is."""
@@ -88,8 +90,10 @@ class Predictor:
         """
         if not isinstance(bundle, Bundle):
             bundle = read_bundle(bundle)
+        method = load_method(bundle)
+        fold_normalisation(method)
         return cls(
-            load_method(bundle),
+            method,
             bundle.config,
             device=device,
             precision=precision,
@@ -290,13 +294,22 @@ class Predictor:
         count: SliceCount,
         tap: FeatureTap | None = None,
     ) -> Iterator[NDArray[np.float32]]:
-        """Yield what is computed of each slice."""
-        for batch in self._runner.run(slices, log.add, compute):
-            if tap is not None:
-                tap.keep()
-            count.check_cancelled()
-            yield from batch
-            count.add(len(batch))
+        """Yield what is computed of each slice; of slices that repeat, once for all."""
+        repeats = Repeats(slices)
+        if tap is not None:
+            tap.expect(repeats.source)
+
+        def computed() -> Iterator[NDArray[np.float32]]:
+            done = 0
+            for batch in self._runner.run(repeats.without(slices), log.add, compute):
+                if tap is not None:
+                    tap.keep()
+                count.check_cancelled()
+                count.add(int(repeats.counts[done : done + len(batch)].sum()))
+                done += len(batch)
+                yield from batch
+
+        yield from repeats.spread(computed())
 
 
 def _channel_names(name: str, values: Tensor) -> list[str]:
