@@ -97,7 +97,7 @@ def write_model(name: str, matrix: int, output: Path) -> None:
     method.train()
     with torch.no_grad():
         for _ in range(20):  # so that activations keep to a range
-            method.predict(torch.randn(2, 1, matrix // 4, matrix // 4))
+            method.predict(torch.randn(2, 1, matrix // 2, matrix // 2))
     config = BundleConfig(
         name="speed",
         title="Random weights",
