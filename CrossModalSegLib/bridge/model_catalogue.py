@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from CrossModalSegLib.bridge.model_cards import ModelCard
 from CrossModalSegLib.bundle.library import ModelLibrary
 from CrossModalSegLib.bundle.reading import read_bundle
+from CrossModalSegLib.bundle.schema import BundleConfig
 
 __all__ = ["ImportPlan", "ModelCard", "ModelCatalogue"]
 
@@ -85,6 +86,16 @@ class ModelCatalogue:
             and task in {"", card.task.name}
         )
 
+    def name_of(self, path: Path | str) -> str:
+        """Return the name under which a bundle was imported before; "" if it was not.
+
+        Raises:
+            BundleError: It is damaged, foreign or dangerous.
+        """
+        config = read_bundle(path).config
+        same = (c.name for c in self.entries() if c.is_usable and _is_same(c.config, config))
+        return next(same, "")
+
     def plan_import(self, path: Path | str) -> ImportPlan:
         """Check a bundle and say under which name it would be imported; changes nothing.
 
@@ -136,6 +147,11 @@ class ModelCatalogue:
             StorageError: It is not ours to remove.
         """
         self._library.delete(name)
+
+
+def _is_same(imported: BundleConfig, config: BundleConfig) -> bool:
+    """Tell whether two bundles come from the same training, whatever they are called."""
+    return replace(imported, name=config.name) == config
 
 
 def _stamps(*folders: Path) -> Iterator[tuple[str, int, int]]:

@@ -38,7 +38,8 @@ class SliceView:
 
     Args:
         session: Scene whose volumes and segmentations are shown. The view is taken down with it.
-        name: Layout name, e.g. "Red"; one view for each name.
+        name: Layout name, e.g. "Red"; one view for each name. A slice node of that name that is
+            there already is taken, otherwise one is added.
     """
 
     def __init__(self, session: HeadlessScene, name: str = "Red") -> None:
@@ -46,7 +47,9 @@ class SliceView:
         self._logic = slicer.vtkMRMLSliceLogic()
         self._logic.SetMRMLApplicationLogic(session.application)
         self._logic.SetMRMLScene(session.mrml)
-        self.node = self._logic.AddSliceNode(name)
+        known = session.mrml.GetSingletonNode(name, "vtkMRMLSliceNode")
+        self.node = known or self._logic.AddSliceNode(name)
+        self._logic.SetSliceNode(self.node)
         session.application.GetSliceLogics().AddItem(self._logic)
 
         self._background = vtk.vtkRenderer()
@@ -63,6 +66,11 @@ class SliceView:
         factory = slicer.vtkMRMLSliceViewDisplayableManagerFactory.GetInstance()
         self._group = _managers(session, factory, SLICE_MANAGERS, overlay, self.node)
         session.on_close(self._close)
+
+    @property
+    def window(self) -> Any:
+        """Its `vtkRenderWindow`."""
+        return self._window
 
     def render(self, plane: SlicePlane, volume_node: Any = None) -> Picture:
         """Draw a plane: the volume as background, and every visible segmentation."""
@@ -105,7 +113,8 @@ class SurfaceView:
 
     Args:
         session: Scene whose segmentations are shown. The view is taken down with it.
-        name: Layout name, e.g. "1"; one view for each name.
+        name: Layout name, e.g. "1"; one view for each name. A view node of that name that is there
+            already is taken, otherwise one is added.
     """
 
     def __init__(self, session: HeadlessScene, name: str = "1") -> None:
@@ -113,7 +122,8 @@ class SurfaceView:
         self._renderer = vtk.vtkRenderer()
         self._window = _offscreen_window(self._renderer)
         self._window.SetMultiSamples(_SURFACE_SAMPLES)
-        self.node = session.mrml.AddNewNodeByClass("vtkMRMLViewNode")
+        known = session.mrml.GetSingletonNode(name, "vtkMRMLViewNode")
+        self.node = known or session.mrml.AddNewNodeByClass("vtkMRMLViewNode")
         self.node.SetLayoutName(name)
         self.node.SetBoxVisible(0)
         self.node.SetAxisLabelsVisible(0)
@@ -121,6 +131,11 @@ class SurfaceView:
         factory = slicer.vtkMRMLThreeDViewDisplayableManagerFactory.GetInstance()
         self._group = _managers(session, factory, SURFACE_MANAGERS, self._renderer, self.node)
         session.on_close(self._close)
+
+    @property
+    def window(self) -> Any:
+        """Its `vtkRenderWindow`."""
+        return self._window
 
     def render(self, bounds_ras: tuple[PointRas, PointRas], size_px: int) -> Picture:
         """Draw closed surfaces from the front, the box `bounds_ras` filling the picture."""

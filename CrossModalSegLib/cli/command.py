@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import traceback
 from abc import ABC, abstractmethod
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
@@ -11,6 +12,7 @@ from CrossModalSegLib.core.errors import (
     CrossModalSegError,
     DeviceError,
     MissingDependencyError,
+    UnexpectedError,
 )
 from CrossModalSegLib.core.events import Reporter
 
@@ -59,23 +61,6 @@ class UsageError(CrossModalSegError):
     kind: ClassVar[str] = "usage"
 
 
-class UnexpectedError(CrossModalSegError):
-    """An error that nobody foresaw, as an event.
-
-    Args:
-        error: What was raised; its traceback goes to standard error.
-    """
-
-    kind: ClassVar[str] = "unexpected"
-
-    def __init__(self, error: BaseException) -> None:
-        super().__init__(
-            f"Something unforeseen happened: {type(error).__name__}: {error}".rstrip(": "),
-            hint="This is a fault of the program. Please report it with the lines on standard "
-            "error.",
-        )
-
-
 class NegativeAnswer(Exception):  # noqa: N818  (the command did its work; its answer is no)
     """The command told its result, and the result is that something is not as it should be."""
 
@@ -93,6 +78,21 @@ def explained(error: Exception) -> CrossModalSegError:
             hint="Close other programs, take less at once, or use a machine with more memory.",
         )
     return UnexpectedError(error)
+
+
+def read_pairs(texts: Iterable[str], option: str) -> dict[str, str]:
+    """Read METHOD=VALUE texts, as several options take them.
+
+    Raises:
+        UsageError: One of them is something else.
+    """
+    pairs = {}
+    for text in texts:
+        name, sign, value = text.partition("=")
+        if not (name and sign and value):
+            raise UsageError(f"{option} got {text!r}, expected METHOD=VALUE.")
+        pairs[name] = value
+    return pairs
 
 
 def _missing_package(error: ModuleNotFoundError) -> CrossModalSegError:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
-from CrossModalSegLib.cli.command import JobCommand, UsageError
+from CrossModalSegLib.cli.command import JobCommand, UsageError, read_pairs
 from CrossModalSegLib.core.events import Reporter
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ class Compare(JobCommand):
             cases=self._cases(),
             title=self.title,
         )
-        labels = _titles() | _pairs(self.label, "--label")
+        labels = _titles() | read_pairs(self.label, "--label")
         comparison = read_comparison(
             self.scores, across=self.across, policy=self.empty, labels=labels
         )
@@ -99,7 +99,7 @@ class Compare(JobCommand):
         from CrossModalSegLib.core.tasks import load_task
         from CrossModalSegLib.evaluation.case_pictures import CaseSources
 
-        folders = _pairs(self.predictions, "--predictions")
+        folders = read_pairs(self.predictions, "--predictions")
         return CaseSources(
             task=load_task(self.task),
             references=self.references,
@@ -113,17 +113,6 @@ class Compare(JobCommand):
 
         if self.against and self.against not in comparison.methods:
             raise UnknownNameError("method", self.against, comparison.methods)
-
-
-def _pairs(texts: tuple[str, ...], option: str) -> dict[str, str]:
-    """Read NAME=VALUE texts."""
-    pairs = {}
-    for text in texts:
-        name, sign, value = text.partition("=")
-        if not (name and sign and value):
-            raise UsageError(f"{option} got {text!r}, expected METHOD=VALUE.")
-        pairs[name] = value
-    return pairs
 
 
 def _titles() -> dict[str, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from CrossModalSegLib.evaluation.pairing import Pairing
     from CrossModalSegLib.evaluation.provenance import Provenance
     from CrossModalSegLib.evaluation.records import ScoreRecord
+    from CrossModalSegLib.evaluation.score_table import Cell
 
 SHOWN_METRICS = ("dice", "hd95_mm", "assd_mm")
 """Of the table on the terminal; the files hold all."""
@@ -28,8 +29,9 @@ class Evaluate(JobCommand):
     """Score segmentations against references: Dice and surface distances of every region.
 
     Cases are paired by name: <case>.nii.gz (or another volume format), or <case>/label.nii.gz; or
-    by a manifest, a CSV file with the columns case, prediction and reference. A case that lacks
-    its prediction is scored by --empty, one that lacks its reference cannot be; both are reported.
+    by a manifest, a CSV file with the columns case, prediction and reference, and of several
+    methods also method. A case that lacks its prediction is scored by --empty, one that lacks its
+    reference cannot be; both are reported.
     """
 
     task: str
@@ -72,83 +74,108 @@ class Evaluate(JobCommand):
         from CrossModalSegLib.evaluation.scores import evaluate_cases
 
         require_free(self.output, SCORES_FILE, overwrite=self.overwrite)
-        method, pairing = self._find_cases()
+        pairings, task = self._find_cases(), load_task(self.task)
         rules = ScoringRules(policy=self.empty, tolerance_mm=self.tolerance_mm)
-        provenance = self._provenance(method, pairing)
-        records = evaluate_cases(pairing, load_task(self.task), method, rules, reporter)
+        provenance = self._provenance(pairings)
+        records: list[ScoreRecord] = []
+        for method, pairing in pairings.items():
+            records += evaluate_cases(pairing, task, method, rules, reporter)
         with replacing_folder(self.output) as partial:
             names = write_score_folder(partial, records, provenance)
         reporter.done(
-            [self.output / name for name in names], _summary(records, self.empty, pairing)
+            [self.output / name for name in names], _summary(records, self.empty, pairings)
         )
 
-    def _find_cases(self) -> tuple[str, Pairing]:
-        """Return the method's name and the pairs of files."""
+    def _find_cases(self) -> dict[str, Pairing]:
+        """Return the pairs of files of each method."""
         from CrossModalSegLib.evaluation.pairing import pair_folders, read_manifest
 
         if self.manifest is not None and self.predictions is None and self.references is None:
-            return self.method or self.manifest.stem, read_manifest(self.manifest)
+            pairings = read_manifest(self.manifest)
+            if len(pairings) > 1 and (self.method or self.model):
+                raise UsageError(
+                    f"{self.manifest} lists the methods {', '.join(pairings)}; one name or model "
+                    "for all of them was given.",
+                    hint="Leave --method and --model out.",
+                )
+            return {
+                self.method or name or self.manifest.stem: each for name, each in pairings.items()
+            }
         if self.manifest is not None or self.predictions is None or self.references is None:
             raise UsageError(
                 "evaluate was given an incomplete or a double choice of files.",
                 hint="Give --predictions and --references, or --manifest alone.",
             )
         pairing = pair_folders(self.predictions, self.references)
-        return self.method or self.predictions.absolute().name, pairing
+        return {self.method or self.predictions.absolute().name: pairing}
 
-    def _provenance(self, method: str, pairing: Pairing) -> Provenance:
+    def _provenance(self, pairings: Mapping[str, Pairing]) -> Provenance:
         from CrossModalSegLib import __version__
-        from CrossModalSegLib.bundle.library import ModelLibrary
         from CrossModalSegLib.data.cohort import Cohort
-        from CrossModalSegLib.evaluation.pairing import model_hashes
         from CrossModalSegLib.evaluation.provenance import Provenance, package_versions
 
-        hashes = model_hashes(pairing)
-        if self.model:
-            hashes = {ModelLibrary().open(self.model).content_hash}
         cohort = Cohort.open(self.cohort) if self.cohort is not None else None
+        missing = {name: each.missing_predictions for name, each in pairings.items()}
         return Provenance(
             version=__version__,
             command=shlex.join(["crossmodalseg", *sys.argv[1:]]),
             task=self.task,
             policy=self.empty,
             nsd_tolerance_mm=self.tolerance_mm,
-            missing_predictions=(
-                {method: pairing.missing_predictions} if pairing.missing_predictions else {}
-            ),
-            missing_references=pairing.missing_references,
-            bundle_hashes={method: ", ".join(sorted(hashes))} if hashes else {},
+            missing_predictions={name: cases for name, cases in missing.items() if cases},
+            missing_references=_missing_references(pairings),
+            bundle_hashes=self._bundle_hashes(pairings),
             cohort_hashes={} if cohort is None else {"references": cohort.content_hash},
             packages=package_versions(),
         )
+
+    def _bundle_hashes(self, pairings: Mapping[str, Pairing]) -> dict[str, str]:
+        from CrossModalSegLib.bundle.library import ModelLibrary
+        from CrossModalSegLib.evaluation.pairing import model_hashes
+
+        found = {name: model_hashes(pairing) for name, pairing in pairings.items()}
+        if self.model:
+            chosen = ModelLibrary().open(self.model).content_hash
+            found = {name: {chosen} for name in found}
+        return {name: ", ".join(sorted(hashes)) for name, hashes in found.items() if hashes}
+
+
+def _missing_references(pairings: Mapping[str, Pairing]) -> tuple[str, ...]:
+    cases = (case for pairing in pairings.values() for case in pairing.missing_references)
+    return tuple(dict.fromkeys(cases))
 
 
 def _summary(
     records: Sequence[ScoreRecord],
     policy: Literal["brats", "exclude", "worst"],
-    pairing: Pairing,
+    pairings: Mapping[str, Pairing],
 ) -> Any:
-    """Return one row a region with "mean ± standard deviation" of the shown metrics."""
+    """Return one row a method and region with "mean ± standard deviation" of the shown metrics."""
     from CrossModalSegLib.evaluation.tables import METRICS, build_table
 
     tables = {name: build_table(records, name, policy) for name in SHOWN_METRICS}
-    regions = next(iter(tables.values())).regions
-    rows = []
-    for region in regions:
-        row: dict[str, str] = {"region": region}
-        for name, table in tables.items():
-            cell = table.rows[0].cells[region]
-            is_defined = cell.mean is not None and cell.deviation is not None
-            text = f"{cell.mean:.1f} ± {cell.deviation:.1f}" if is_defined else "undefined"
-            row[METRICS[name].title] = text
-        rows.append(row)
     dice = tables["dice"]
+    is_one = len(dice.rows) == 1
+    rows = []
+    for index, entry in enumerate(dice.rows):
+        for region in dice.regions:
+            row = {"region": region} if is_one else {"method": entry.label, "region": region}
+            for name, table in tables.items():
+                row[METRICS[name].title] = _spread(table.rows[index].cells[region])
+            rows.append(row)
+    means = {entry.label: entry.average for entry in dice.rows}
+    missing = {name: list(pairing.missing_predictions) for name, pairing in pairings.items()}
     return {
-        "method": dice.rows[0].label,
+        "method": ", ".join(means),
         "cases": dice.patients,
         "scores": rows,
-        "mean_dice_percent": dice.rows[0].average,
+        "mean_dice_percent": next(iter(means.values())) if is_one else means,
         "empty_masks": policy,
-        "missing_predictions": list(pairing.missing_predictions),
-        "missing_references": list(pairing.missing_references),
+        "missing_predictions": next(iter(missing.values())) if is_one else missing,
+        "missing_references": list(_missing_references(pairings)),
     }
+
+
+def _spread(cell: Cell) -> str:
+    is_defined = cell.mean is not None and cell.deviation is not None
+    return f"{cell.mean:.1f} ± {cell.deviation:.1f}" if is_defined else "undefined"

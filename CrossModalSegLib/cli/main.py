@@ -27,6 +27,7 @@ from CrossModalSegLib.cli.demo import Demo
 from CrossModalSegLib.cli.displays import display_for
 from CrossModalSegLib.cli.doctor import Doctor
 from CrossModalSegLib.cli.evaluate import Evaluate
+from CrossModalSegLib.cli.figure import Figure
 from CrossModalSegLib.cli.inspect import Inspect
 from CrossModalSegLib.cli.methods import Methods
 from CrossModalSegLib.cli.models import (
@@ -38,7 +39,8 @@ from CrossModalSegLib.cli.models import (
 )
 from CrossModalSegLib.cli.phantom import Phantom
 from CrossModalSegLib.cli.prepare import Prepare
-from CrossModalSegLib.cli.runs import FollowRun, ListRuns, PlotRuns
+from CrossModalSegLib.cli.run_report import ReportRun
+from CrossModalSegLib.cli.runs import FollowRun, ListRuns, PlotRuns, WorkRuns
 from CrossModalSegLib.cli.segment import Segment
 from CrossModalSegLib.cli.signals import cancelling_signals, obey_standard_input
 from CrossModalSegLib.cli.train import Train
@@ -149,6 +151,7 @@ COMMANDS: dict[str, type[Command] | _Group] = {
     "segment": Segment,
     "evaluate": Evaluate,
     "compare": Compare,
+    "figure": Figure,
     "models": _Group(
         "List, import, export and delete models.",
         {
@@ -160,8 +163,14 @@ COMMANDS: dict[str, type[Command] | _Group] = {
         },
     ),
     "runs": _Group(
-        "List, follow and plot training runs.",
-        {"list": ListRuns, "follow": FollowRun, "plot": PlotRuns},
+        "List, follow, plot, report and queue training runs.",
+        {
+            "list": ListRuns,
+            "follow": FollowRun,
+            "plot": PlotRuns,
+            "report": ReportRun,
+            "work": WorkRuns,
+        },
     ),
     "worker": Worker,
 }

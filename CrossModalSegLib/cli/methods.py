@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
@@ -12,6 +13,7 @@ from CrossModalSegLib.core.events import Reporter
 
 if TYPE_CHECKING:
     from CrossModalSegLib.core.setting_help import Setting
+    from CrossModalSegLib.core.tasks import Task
     from CrossModalSegLib.training.method_help import MethodHelp
 
 
@@ -20,7 +22,8 @@ class Methods(Command):
     """List the methods, or describe one with its presets and settings.
 
     With --progress json the settings come as data: kind, choices, limits, value and explanation of
-    each, by the name that `train --override` takes.
+    each, by the name that `train --override` takes; of a list of methods with --task also the
+    values in each preset.
     """
 
     name: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="[NAME]")] = ""
@@ -52,7 +55,8 @@ class Methods(Command):
             reporter.done([], self._summary(described))
             return
         methods = [describe_method(name, task=task) for name in METHODS]
-        reporter.done([], {"methods": [_row(method) for method in methods]})
+        describe = _row if self.progress != "json" else partial(_whole, task=task)
+        reporter.done([], {"methods": [describe(method) for method in methods]})
 
     def _summary(self, method: MethodHelp) -> dict[str, Any]:
         from CrossModalSegLib.core.config import to_dict
@@ -61,6 +65,19 @@ class Methods(Command):
         if self.progress != "json":
             summary["settings"] = [_setting_row(setting) for setting in method.settings]
         return summary
+
+
+def _whole(method: MethodHelp, task: Task | None) -> dict[str, Any]:
+    """Return all there is to know, with the settings' values in each preset of a task."""
+    from CrossModalSegLib.core.config import to_dict
+    from CrossModalSegLib.training.method_help import describe_method
+
+    values = {}
+    for preset in method.presets if task is not None else ():
+        settings = describe_method(method.name, preset=preset, task=task).settings
+        values[preset] = {each.name: to_dict(each.value) for each in settings}
+    whole: dict[str, Any] = to_dict(method)
+    return whole | {"preset_values": values}
 
 
 def _row(method: MethodHelp) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
@@ -102,6 +102,40 @@ class PlotRuns(Command):
         with atomic_write(self.output) as temporary:
             temporary.write_bytes(png_bytes(learning_curves(journals)))
         reporter.done([self.output], {"runs": len(runs)})
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkRuns(Command):
+    """Train the runs that wait in a workspace, one after another, until none waits any more.
+
+    Further ones may be added meanwhile. Stopping this asks the present run to save its state.
+    """
+
+    workspace: tyro.conf.Positional[Path]
+    """Folder with `queue` and `runs`."""
+    with_process: Annotated[int | None, tyro.conf.arg(metavar="PID")] = None
+    """End when this process ends, however that happens. Default: go on whoever ends."""
+
+    def run(self, reporter: Reporter) -> None:
+        """Train them.
+
+        Raises:
+            RunError: Another process does that already, or there is no process PID.
+            Cancelled: It was asked to stop.
+        """
+        from CrossModalSegLib.training.queue_work import work_off
+        from CrossModalSegLib.training.run_queue import RunQueue
+
+        queue = RunQueue(self.workspace)
+        if (holder := queue.worker()) is not None:
+            raise RunError(
+                f"Process {holder['pid']} on {holder['host']} works off {queue.folder} already.",
+                hint="It trains what is added, too.",
+            )
+        queue.set_companion(self.with_process)
+        ended = work_off(queue, reporter)
+        rows = [{"run": name, "end": end} for name, end in ended.items()]
+        reporter.done([queue.runs / name for name in ended], {"runs": rows})
 
 
 def _find_runs(folder: Path) -> list[RunFolder]:

@@ -242,5 +242,9 @@ def _remaining(event: Mapping[str, Any]) -> str:
 
 
 def _metrics_line(event: Event) -> str:
-    numbers = (f"{name} {phrase_number(value)}" for name, value in event["values"].items())
+    numbers = (
+        f"{name} {phrase_number(value)}"
+        for name, value in event["values"].items()
+        if not name.endswith("memory_mib")  # for logs and charts
+    )
     return f"step {event['step']}: {', '.join(numbers)}"

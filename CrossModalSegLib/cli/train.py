@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 from uuid import uuid4
 
 import tyro
@@ -15,6 +15,9 @@ import tyro
 from CrossModalSegLib.cli.command import JobCommand, UsageError
 from CrossModalSegLib.core.errors import Cancelled, RunError, storage_errors
 from CrossModalSegLib.core.events import Reporter
+
+if TYPE_CHECKING:
+    from CrossModalSegLib.training.train import RunRequest
 
 CONFIG_FILE = "config.json"
 """Marks a folder as a run: nothing else is ever replaced."""
@@ -25,8 +28,9 @@ class Train(JobCommand):
     """Train a method on a labelled source and an unlabelled target cohort.
 
     The run's folder gets the journal, checkpoints, pictures and, at the end, the model's bundle. A
-    run that was cancelled or killed goes on with `train --run DIR --resume`, exactly as if nothing
-    had happened.
+    run that was cancelled or killed, or that failed, goes on with `train --run DIR --resume`,
+    exactly as if nothing had happened. One that ran out of memory can go on with a smaller
+    --batch-size.
     """
 
     run_folder: Annotated[Path, tyro.conf.arg(name="run", metavar="DIR")]
@@ -45,8 +49,13 @@ class Train(JobCommand):
         tyro.conf.UseAppendAction[tuple[str, ...]], tyro.conf.arg(metavar="KEY=VALUE")
     ] = ()
     """Change a setting of the preset, like method.lambda_adv=0.1 or training.batch_size=4."""
+    estimate: bool = False
+    """Only measure what a few iterations take on this device, in time and memory, and tell how
+    long the whole training would take. Nothing is written."""
     resume: bool = False
-    """Go on with the run in --run; only --device may be given beside it."""
+    """Go on with the run in --run; only --device and --batch-size may be given beside it."""
+    batch_size: Annotated[int | None, tyro.conf.arg(metavar="N")] = None
+    """With --resume: slices of each domain in a batch from now on, to need less memory."""
 
     def run(self, reporter: Reporter) -> None:
         """Train, or go on.
@@ -56,6 +65,9 @@ class Train(JobCommand):
             Cancelled: The user asked to stop; the run can be resumed.
             CrossModalSegError: See `training.train`.
         """
+        if self.estimate:
+            self._estimate(reporter)
+            return
         try:
             if self.resume:
                 self._resume(reporter)
@@ -87,17 +99,44 @@ class Train(JobCommand):
             )
         from CrossModalSegLib.training.train import resume
 
-        resume(self.run_folder, reporter, device=self.device)
+        resume(self.run_folder, reporter, device=self.device, batch_size=self.batch_size)
 
     def _begin(self, reporter: Reporter) -> None:
+        request = self._request()
+        from CrossModalSegLib.training.train import train
+
+        with _setting_aside(self.run_folder, overwrite=self.overwrite):
+            train(request, reporter)
+
+    def _estimate(self, reporter: Reporter) -> None:
+        if self.resume:
+            raise UsageError(
+                "--estimate and --resume were both given.", hint="A new run can be estimated."
+            )
+        request = self._request()
+        from CrossModalSegLib.cli.train_estimate import estimated
+
+        reporter.done([], estimated(request, reporter))
+
+    def _request(self) -> RunRequest:
+        """Return what is asked for.
+
+        Raises:
+            UsageError: An option that a new run needs is missing.
+        """
+        if self.batch_size is not None:
+            raise UsageError(
+                "--batch-size is for --resume.",
+                hint=f"Pass --override training.batch_size={self.batch_size} to a new run.",
+            )
         if self.method is None or self.preset is None or self.source is None:
             raise UsageError(
                 "A new run needs --method, --preset and --source.",
                 hint="Or pass --resume to go on with the run in --run.",
             )
-        from CrossModalSegLib.training.train import RunRequest, train
+        from CrossModalSegLib.training.train import RunRequest
 
-        request = RunRequest(
+        return RunRequest(
             method=self.method,
             preset=self.preset,
             source=self.source,
@@ -107,8 +146,6 @@ class Train(JobCommand):
             device=self.device,
             seed=self.seed,
         )
-        with _setting_aside(self.run_folder, overwrite=self.overwrite):
-            train(request, reporter)
 
 
 @contextmanager

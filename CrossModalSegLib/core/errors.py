@@ -130,6 +130,29 @@ class DeviceError(CrossModalSegError):
     kind = "device"
 
 
+class MemoryShortageError(DeviceError):
+    """The memory of the device, or of the computer, ran out."""
+
+    kind = "out_of_memory"
+
+
+class UnexpectedError(CrossModalSegError):
+    """An error that nobody foresaw, as an event.
+
+    Args:
+        error: What was raised; its traceback goes to standard error.
+    """
+
+    kind: ClassVar[str] = "unexpected"
+
+    def __init__(self, error: BaseException) -> None:
+        super().__init__(
+            f"Something unforeseen happened: {type(error).__name__}: {error}".rstrip(": "),
+            hint="This is a fault of the program. Please report it with the lines on standard "
+            "error.",
+        )
+
+
 class Cancelled(CrossModalSegError):  # noqa: N818  (a state that users ask for, not a failure)
     """The user cancelled the job."""
 
@@ -142,6 +165,7 @@ class Cancelled(CrossModalSegError):  # noqa: N818  (a state that users ask for,
 _STORAGE_REASONS = {
     errno.ENOSPC: ("the disk is full", "Free some space, or choose another disk."),
     errno.EDQUOT: ("the disk quota is used up", "Free some space, or choose another disk."),
+    errno.EFBIG: ("files may not be that large here", "Choose another disk, or a higher limit."),
     errno.EACCES: ("permission was denied", "Choose a folder that you may write to."),
     errno.EPERM: ("permission was denied", "Choose a folder that you may write to."),
     errno.EROFS: ("the file system is read-only", "Choose a folder that you may write to."),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from CrossModalSegLib.core.config import from_dict, read_toml, to_dict
+from CrossModalSegLib.core.config import from_dict, read_json, read_toml, to_dict
 from CrossModalSegLib.core.errors import ConfigError, UnknownNameError
 
 Colour = tuple[int, int, int]
@@ -247,7 +247,7 @@ TASKS: dict[str, Task] = {
 
 
 def load_task(name_or_file: str) -> Task:
-    """Return a built-in task by name, or a custom one from a TOML file.
+    """Return a built-in task by name, or a custom one from a TOML file, or from programs' JSON.
 
     Raises:
         UnknownNameError: No such task, and no such file.
@@ -258,6 +258,8 @@ def load_task(name_or_file: str) -> Task:
     if name_or_file.endswith(".toml"):
         path = Path(name_or_file)
         return task_from_dict(read_toml(path), str(path))
+    if name_or_file.endswith(".json"):
+        return task_from_dict(read_json(Path(name_or_file)), name_or_file)
     raise UnknownNameError("task", name_or_file, [*TASKS, "FILE.toml"])
 
 

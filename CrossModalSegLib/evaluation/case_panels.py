@@ -1,13 +1,15 @@
-"""Pictures of one case: three planes as rows, methods as columns, and where each of them is wrong.
+"""Pictures of one case: planes as rows, methods as columns, and where each of them is wrong.
 
-Planes are seen as radiologists see them. Each is cut where the reference is largest, and cropped to
-what reference and predictions hold.
+Planes are seen as radiologists see them. Each is cut where the reference is largest, or through a
+given point, and cropped to what reference and predictions hold. Without a reference the picture
+shows where each method differs from most of the others.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal, NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -15,11 +17,12 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from numpy.typing import NDArray
 
-from CrossModalSegLib.core.geometry import reorient, require_same_grid
-from CrossModalSegLib.core.tasks import Task
-from CrossModalSegLib.core.volume import Volume
+from CrossModalSegLib.core.tasks import Slicing, Task
 from CrossModalSegLib.data.preprocessing import ORIENTATION_OF_SLICING
+from CrossModalSegLib.evaluation.case_cuts import CaseVolumes, Cut, Pixels, PointRas, cut_case
 from CrossModalSegLib.evaluation.figure_style import INK, Labels, label_of, new_figure
+
+__all__ = ["ERRORS", "OUTLIERS", "CaseVolumes", "PanelStyle", "draw_case"]
 
 ERRORS = {
     "too much": (230, 97, 1),
@@ -28,50 +31,37 @@ ERRORS = {
 }
 """Kinds of wrong voxels and their colours."""
 
-OPACITY = 0.5
-MARGIN_MM = 10.0
-PANEL_INCHES = 1.75
+OUTLIERS = {"differs from most others": (200, 40, 160)}
+"""What is shown instead where there is no reference."""
 
-Pixels = NDArray[np.float64]
+OPACITY, ERROR_OPACITY = 0.5, 0.75
+PANEL_INCHES = 1.75
 
 
 @dataclass(frozen=True, kw_only=True)
-class CaseVolumes:
-    """Everything on one grid that a picture of a case shows.
+class PanelStyle:
+    """What a picture of a case consists of.
 
     Attributes:
-        case: Its name.
-        image: What was segmented; None: pictures have a plain background.
-        reference: Label map.
-        predictions: Label maps by method.
+        planes: One or two rows each.
+        with_errors: Whether each plane has a second row that shows what is wrong.
+        as_in_papers: Whether the bare image is the first column and the reference the last one;
+            otherwise the reference comes first.
+        point_ras: Through which planes are cut; None: where most is to be seen.
     """
 
-    case: str
-    image: Volume | None
-    reference: Volume
-    predictions: Mapping[str, Volume]
-
-    def __post_init__(self) -> None:
-        """Refuse volumes on different grids.
-
-        Raises:
-            GeometryError: See above.
-        """
-        others = {f"the prediction of {name}": v for name, v in self.predictions.items()}
-        if self.image is not None:
-            others["the image"] = self.image
-        for name, volume in others.items():
-            require_same_grid(volume, self.reference, f"Case {self.case}: {name}", "the reference")
+    planes: tuple[Slicing, ...] = tuple(ORIENTATION_OF_SLICING)
+    with_errors: bool = True
+    as_in_papers: bool = False
+    point_ras: PointRas | None = None
 
 
-@dataclass(frozen=True)
-class _Cut:
-    """One plane of everything, cropped: arrays (row, column)."""
+DEFAULT_STYLE = PanelStyle()
 
-    image: Pixels
-    reference: NDArray[np.integer]
-    predictions: Mapping[str, NDArray[np.integer]]
-    aspect: float
+
+class _Column(NamedTuple):
+    kind: Literal["image", "reference", "method"]
+    name: str
 
 
 def draw_case(
@@ -81,133 +71,121 @@ def draw_case(
     title: str,
     labels: Labels | None = None,
     scores: Mapping[str, str] | None = None,
+    style: PanelStyle = DEFAULT_STYLE,
 ) -> Figure:
     """Draw a case: for each plane a row of segmentations and a row of errors.
 
     Args:
         volumes: What is shown.
         task: Colours and names of the classes.
-        title: Above everything.
+        title: Above everything; "": nothing.
         labels: Names of the methods for people.
         scores: A short text for each method, shown under its name.
+        style: Which planes, rows and columns.
     """
-    methods = tuple(volumes.predictions)
-    planes = tuple(ORIENTATION_OF_SLICING)
+    columns = _columns(volumes, style)
+    cuts = [cut_case(volumes, plane, style.point_ras) for plane in style.planes]
+    rows_per_plane = 1 + style.with_errors
+    heights = [PANEL_INCHES * cut.height_over_width for cut in cuts for _ in range(rows_per_plane)]
     figure, panels = new_figure(
-        PANEL_INCHES * (len(methods) + 1) + 0.4,
-        PANEL_INCHES * 2 * len(planes) + 1.0,
-        2 * len(planes),
-        len(methods) + 1,
+        PANEL_INCHES * len(columns) + 0.4,
+        sum(heights) + (1.0 if title else 0.75),
+        len(heights),
+        len(columns),
+        row_heights=heights,
     )
-    grid = np.array(panels, dtype=object).reshape(2 * len(planes), len(methods) + 1)
+    grid = np.array(panels, dtype=object).reshape(len(heights), len(columns))
     for axes in panels:
         axes.set(xticks=[], yticks=[], facecolor="black")
         for spine in axes.spines.values():
             spine.set_visible(False)
-    for index, plane in enumerate(planes):
-        _draw_plane(grid[2 * index : 2 * index + 2], _cut(volumes, plane), task)
-        grid[2 * index, 0].set_ylabel(plane, fontsize=9, color=INK)
-        grid[2 * index + 1, 0].set_ylabel("errors", fontsize=9, color=INK)
-    for column, name in enumerate(("", *methods)):
-        text = label_of(name, labels) if name else "Reference"
-        if name and scores and name in scores:
-            text += f"\n{scores[name]}"
-        grid[0, column].set_title(text, fontsize=9, color=INK)
-    figure.suptitle(title, fontsize=10, color=INK)
-    _add_key(figure, task)
+    second_row = "errors" if volumes.reference is not None else "outliers"
+    for index, (plane, cut) in enumerate(zip(style.planes, cuts, strict=True)):
+        rows = grid[rows_per_plane * index : rows_per_plane * (index + 1)]
+        _draw_plane(rows, cut, columns, task)
+        for axes, name in zip(rows[:, 0], (plane, second_row), strict=False):
+            axes.set_ylabel(name, fontsize=9, color=INK)
+    for axes, column in zip(grid[0], columns, strict=True):
+        axes.set_title(_heading(column, labels, scores), fontsize=9, color=INK)
+    if title:
+        figure.suptitle(_plain(title), fontsize=10, color=INK)
+    _add_key(figure, task, volumes, style)
     return figure
 
 
-def _draw_plane(rows: NDArray[np.object_], cut: _Cut, task: Task) -> None:
-    """Fill the two rows of one plane: segmentations above, errors below."""
-    for column, labels in enumerate((cut.reference, *cut.predictions.values())):
-        _show(rows[0, column], _coloured(cut.image, labels, task), cut.aspect)
-        _show(rows[1, column], _with_errors(cut.image, labels, cut.reference), cut.aspect)
-        for axes in rows[:, column]:
-            _outline(axes, cut.reference, task)
+def _columns(volumes: CaseVolumes, style: PanelStyle) -> list[_Column]:
+    methods = [_Column("method", name) for name in volumes.predictions]
+    reference = [_Column("reference", "Reference")] if volumes.reference is not None else []
+    image = [_Column("image", "Image")]
+    return [*image, *methods, *reference] if style.as_in_papers else [*reference, *methods]
 
 
-def _cut(volumes: CaseVolumes, plane: str) -> _Cut:
-    code = ORIENTATION_OF_SLICING[plane]  # type: ignore[index]
-    reference = reorient(volumes.reference, code)
-    predictions = {name: reorient(v, code).array_kji for name, v in volumes.predictions.items()}
-    everything = [reference.array_kji, *predictions.values()]
-    index = _largest_slice(everything)
-    slices = [array[index] for array in everything]
-    spacing = reference.spacing_mm[1], reference.spacing_mm[0]  # rows, columns
-    box = _box(slices, spacing)
-    if volumes.image is None:
-        image = np.zeros(slices[0].shape)
-    else:
-        image = _windowed(reorient(volumes.image, code).array_kji[index])
-    return _Cut(
-        image=image[box],
-        reference=slices[0][box],
-        predictions={name: array[index][box] for name, array in predictions.items()},
-        aspect=spacing[0] / spacing[1],
-    )
+def _heading(column: _Column, labels: Labels | None, scores: Mapping[str, str] | None) -> str:
+    text = column.name
+    if column.kind == "method":
+        text = label_of(text, labels)
+        if scores and column.name in scores:
+            text += f"\n{scores[column.name]}"
+    return _plain(text)
 
 
-def _largest_slice(arrays: Sequence[NDArray[np.integer]]) -> int:
-    """Return the slice with most of the reference, which is the first; else of any prediction."""
-    for array in arrays:
-        sizes = np.count_nonzero(array, axis=(1, 2))
-        if sizes.any():
-            return int(sizes.argmax())
-    return len(arrays[0]) // 2
+def _plain(text: str) -> str:
+    """Return a text without what matplotlib would take for a formula."""
+    return text.replace("$", r"\$")
 
 
-def _box(
-    slices: Sequence[NDArray[np.integer]], spacing_mm: tuple[float, float]
-) -> tuple[slice, slice]:
-    """Return rows and columns of what any label map holds, with a margin, as a square in mm."""
-    occupied = np.any([labels > 0 for labels in slices], axis=0)
-    if not occupied.any():
-        return slice(None), slice(None)
-    sides = []
-    for axis, other in ((0, 1), (1, 0)):
-        places = np.flatnonzero(occupied.any(axis=other))
-        sides.append((places[0] * spacing_mm[axis], (places[-1] + 1) * spacing_mm[axis]))
-    half = max(high - low for low, high in sides) / 2 + MARGIN_MM
-    return (
-        _side(sides[0], half, spacing_mm[0], occupied.shape[0]),
-        _side(sides[1], half, spacing_mm[1], occupied.shape[1]),
-    )
+def _draw_plane(
+    rows: NDArray[np.object_], cut: Cut, columns: Sequence[_Column], task: Task
+) -> None:
+    """Fill the rows of one plane: segmentations above, and errors below if there are two."""
+    for index, column in enumerate(columns):
+        labels = cut.reference if column.kind == "reference" else cut.predictions.get(column.name)
+        if column.kind == "image" or labels is None:
+            for axes in rows[:, index]:
+                _show(axes, _grey(cut.image), cut.aspect)
+            continue
+        _show(rows[0, index], _coloured(cut.image, labels, task), cut.aspect)
+        for axes in rows[1:, index]:
+            wrong = _errors(cut, labels) if cut.reference is not None else _outliers(cut, labels)
+            _show(axes, _with_masks(cut.image, wrong), cut.aspect)
+        for axes in rows[:, index]:
+            if cut.reference is not None:
+                _outline(axes, cut.reference, task)
 
 
-def _side(side_mm: tuple[float, float], half_mm: float, spacing_mm: float, size: int) -> slice:
-    centre = sum(side_mm) / 2
-    start = int(np.floor((centre - half_mm) / spacing_mm))
-    stop = int(np.ceil((centre + half_mm) / spacing_mm))
-    return slice(max(0, start), min(size, stop))
-
-
-def _windowed(image: NDArray[np.floating]) -> Pixels:
-    low, high = np.percentile(image, [1, 99])
-    if high <= low:
-        return np.zeros(image.shape)
-    return np.asarray(np.clip((image - low) / (high - low), 0, 1), dtype=np.float64)
+def _grey(image: Pixels) -> Pixels:
+    return np.repeat(image[..., np.newaxis], 3, axis=2)
 
 
 def _coloured(image: Pixels, labels: NDArray[np.integer], task: Task) -> Pixels:
-    picture = np.repeat(image[..., np.newaxis], 3, axis=2)
+    picture = _grey(image)
     for entry in task.classes:
         _blend(picture, labels == entry.value, entry.colour)
     return picture
 
 
-def _with_errors(
-    image: Pixels, labels: NDArray[np.integer], reference: NDArray[np.integer]
-) -> Pixels:
-    picture = np.repeat(image[..., np.newaxis], 3, axis=2)
-    wrong = {
+def _with_masks(image: Pixels, masks: Mapping[str, NDArray[np.bool_]]) -> Pixels:
+    picture = _grey(image)
+    for kind, mask in masks.items():
+        _blend(picture, mask, (ERRORS | OUTLIERS)[kind], opacity=ERROR_OPACITY)
+    return picture
+
+
+def _errors(cut: Cut, labels: NDArray[np.integer]) -> dict[str, NDArray[np.bool_]]:
+    """Return the wrong voxels of a plane by kind."""
+    reference = np.zeros_like(labels) if cut.reference is None else cut.reference
+    return {
         "too much": (labels > 0) & (reference == 0),
         "missed": (labels == 0) & (reference > 0),
         "another structure": (labels > 0) & (reference > 0) & (labels != reference),
     }
-    for kind, mask in wrong.items():
-        _blend(picture, mask, ERRORS[kind], opacity=0.75)
-    return picture
+
+
+def _outliers(cut: Cut, labels: NDArray[np.integer]) -> dict[str, NDArray[np.bool_]]:
+    """Return where more than half of the other methods say something else."""
+    different = np.sum([labels != other for other in cut.predictions.values()], axis=0)
+    num_others = len(cut.predictions) - 1
+    return {"differs from most others": 2 * different > num_others}
 
 
 def _blend(
@@ -232,13 +210,17 @@ def _outline(axes: Axes, reference: NDArray[np.integer], task: Task) -> None:
     axes.set_ylim(reference.shape[0] - 0.5, -0.5)
 
 
-def _add_key(figure: Figure, task: Task) -> None:
-    entries = {entry.label: entry.colour for entry in task.classes} | ERRORS
+def _add_key(figure: Figure, task: Task, volumes: CaseVolumes, style: PanelStyle) -> None:
+    entries = {entry.label: entry.colour for entry in task.classes}
+    has_reference = volumes.reference is not None
+    if style.with_errors:
+        entries |= ERRORS if has_reference else OUTLIERS
     patches = [
-        Patch(color=(red / 255, green / 255, blue / 255), label=name)
+        Patch(color=(red / 255, green / 255, blue / 255), label=_plain(name))
         for name, (red, green, blue) in entries.items()
     ]
-    patches.append(Patch(facecolor="black", edgecolor="white", label="outline: reference"))
+    if has_reference:
+        patches.append(Patch(facecolor="black", edgecolor="white", label="outline: reference"))
     columns = max(1, int(figure.get_figwidth() / 1.45))
     figure.legend(
         handles=patches,

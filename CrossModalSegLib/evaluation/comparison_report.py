@@ -52,7 +52,9 @@ def _summary(comparison: Comparison) -> str:
     methods = dict.fromkeys(name for d in comparison.directions for name in d.methods)
     names = ", ".join(comparison.label(name) for name in methods)
     counts = "; ".join(
-        f"{len(d.cases)} cases{f' ({d.name})' if d.name else ''}" for d in comparison.directions
+        f"{len(d.cases)} {'case' if len(d.cases) == 1 else 'cases'}"
+        f"{f' ({d.name})' if d.name else ''}"
+        for d in comparison.directions
     )
     return (
         f"{names} on the same cases: {counts}. Deviations are across {comparison.across}. Empty "

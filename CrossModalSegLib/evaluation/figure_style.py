@@ -25,7 +25,7 @@ from CrossModalSegLib.evaluation.score_table import (
     UPPER_BOUND,
 )
 
-DOTS_PER_INCH = 144
+DOTS_PER_INCH = 144.0
 INK, MUTED, GRID = "#1f2933", "#52606d", "#e4e7eb"
 
 _BOUND_COLOURS = {
@@ -49,30 +49,44 @@ def method_colours(methods: Sequence[str]) -> dict[str, str]:
     return {name: _BOUND_COLOURS.get(name) or colours[name] for name in methods}
 
 
-def png_bytes(figure: Figure) -> bytes:
-    """Return a figure as PNG; its size in pixels depends on the figure alone."""
+def png_bytes(figure: Figure, *, width_px: int | None = None) -> bytes:
+    """Return a figure as PNG; its size in pixels depends on the figure alone.
+
+    Args:
+        figure: Drawn at any size.
+        width_px: Draw it as wide as this instead, all in proportion.
+    """
+    dots_per_inch = DOTS_PER_INCH
+    if width_px is not None:  # half a pixel more, for what is cut off to whole ones
+        dots_per_inch = (width_px + 0.5) / figure.get_figwidth()
     stream = io.BytesIO()
-    figure.savefig(stream, format="png", dpi=DOTS_PER_INCH, metadata={"Software": None})
+    figure.savefig(stream, format="png", dpi=dots_per_inch, metadata={"Software": None})
     return stream.getvalue()
 
 
-def write_png(path: Path, figure: Figure) -> None:
+def write_png(path: Path, figure: Figure, *, width_px: int | None = None) -> None:
     """Write a figure as PNG; an existing file is replaced.
 
     Raises:
         StorageError: The disk is full or not writable.
     """
     with atomic_write(path) as temporary:
-        temporary.write_bytes(png_bytes(figure))
+        temporary.write_bytes(png_bytes(figure, width_px=width_px))
 
 
 def new_figure(
-    width_inches: float, height_inches: float, rows: int = 1, columns: int = 1
+    width_inches: float,
+    height_inches: float,
+    rows: int = 1,
+    columns: int = 1,
+    *,
+    row_heights: Sequence[float] | None = None,
 ) -> tuple[Figure, list[Axes]]:
-    """Return a white figure and its panels, row by row."""
+    """Return a white figure and its panels, row by row; rows are alike or of relative heights."""
     figure = Figure(figsize=(width_inches, height_inches), layout="constrained", facecolor="white")
     FigureCanvasAgg(figure)
-    return figure, list(figure.subplots(rows, columns, squeeze=False).flat)
+    panels = figure.subplots(rows, columns, squeeze=False, height_ratios=row_heights)
+    return figure, list(panels.flat)
 
 
 def finish_axes(

@@ -30,7 +30,8 @@ from CrossModalSegLib.evaluation.tables import (
     mean_dice,
     method_order,
 )
-from CrossModalSegLib.training.run_folder import read_journal
+from CrossModalSegLib.training.journal import read_journal
+from CrossModalSegLib.training.memory_use import MEMORY_QUANTITIES
 
 DrawValues = Callable[[Axes, Sequence[float], float, float, str], None]
 """Draws values at a position, in a width and colour."""
@@ -135,14 +136,15 @@ def learning_curves(
     Args:
         journals: journal.jsonl by method; several methods share the panels of their quantities.
         labels: Names of the methods for people.
-        quantities: Only these, as far as they are there; none: all.
+        quantities: Only these, as far as they are there; none: all but the memory.
 
     Raises:
         ConfigError: No journal holds such metrics.
     """
     curves = {method: read_curves(path) for method, path in journals.items()}
     found = dict.fromkeys(name for by_name in curves.values() for name in by_name)
-    names = [name for name in found if not quantities or name in quantities]
+    shown = quantities or set(found).difference(MEMORY_QUANTITIES)
+    names = [name for name in found if name in shown]
     if not names:
         raise ConfigError(
             f"No metrics in {', '.join(map(str, journals.values()))}.",

@@ -16,8 +16,8 @@ from CrossModalSegLib.core.paths import case_name, volume_suffix
 REFERENCE_STEM = "label"
 """Name of the label map in a folder that holds the files of one case."""
 
-COLUMNS = ("case", "prediction", "reference")
-"""Of a manifest; `case` may be left out."""
+COLUMNS = ("method", "case", "prediction", "reference")
+"""Of a manifest; `method` and `case` may be left out."""
 
 MAX_LISTED_CASES = 10
 """Messages name at most this many."""
@@ -134,29 +134,39 @@ def find_label_maps(folder: Path, stem: str = REFERENCE_STEM) -> dict[str, Path]
     return found
 
 
-def read_manifest(path: Path) -> Pairing:
-    """Read a CSV or TSV file with the columns `case`, `prediction` and `reference`.
+def read_manifest(path: Path) -> dict[str, Pairing]:
+    """Read a CSV or TSV file with the columns `method`, `case`, `prediction` and `reference`.
 
     Paths are relative to the file. An empty cell, or a file that is not there, is a missing
     prediction or reference. Without a column `case`, cases are named after their references.
 
+    Returns:
+        The pairs of each method, in the order of the file; without a column `method`, those of "".
+
     Raises:
         InputFileError: The file cannot be read, its columns are others, a line has no usable name
-            or names a case again, or no case has both files.
+            or names a case of a method again, or a method has no case with both files.
     """
-    rows = _read_rows(path)
-    cases: dict[str, CasePair] = {}
-    for line, row in rows:
+    methods: dict[str, dict[str, CasePair]] = {}
+    for line, row in _read_rows(path):
         pair = _pair_of(row, path.parent, f"{path}, line {line}")
+        cases = methods.setdefault(row.get("method", ""), {})
         if pair.case in cases:
             raise InputFileError(
                 f"{path}, line {line} names the case {pair.case!r} again.",
                 hint="A column named case tells files of the same name apart.",
             )
         cases[pair.case] = pair
-    pairing = Pairing(tuple(cases[name] for name in sorted(cases)))
-    pairing.require_a_pair(str(path), "Paths are relative to the file.")
-    return pairing
+    if not methods:
+        Pairing(()).require_a_pair(str(path), "Paths are relative to the file.")
+    pairings = {
+        method: Pairing(tuple(cases[name] for name in sorted(cases)))
+        for method, cases in methods.items()
+    }
+    for method, pairing in pairings.items():
+        where = f"{path}, method {method!r}" if method else str(path)
+        pairing.require_a_pair(where, "Paths are relative to the file.")
+    return pairings
 
 
 def model_hashes(pairing: Pairing) -> set[str]:

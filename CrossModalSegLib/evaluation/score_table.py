@@ -34,6 +34,8 @@ class Metric:
     scale: float = 1.0
     """Shown value = stored value times this."""
     higher_is_better: bool = False
+    is_ranked: bool = True
+    """Whether one value is better than another; of a volume, say, none is."""
 
     @property
     def title(self) -> str:
@@ -148,7 +150,7 @@ class ScoreTable:
         """Return the methods with the best mean on a region (None: average), bounds left out."""
         means = {row.method: _mean(row, region) for row in self.rows if not row.is_bound}
         defined = {method: mean for method, mean in means.items() if mean is not None}
-        if not defined:
+        if not defined or not self.metric.is_ranked:
             return frozenset()
         choose = max if self.metric.higher_is_better else min
         best = choose(defined.values())

@@ -134,8 +134,15 @@ def to_csv(tables: Sequence[ScoreTable]) -> str:
     return stream.getvalue()
 
 
-def to_latex(tables: Sequence[ScoreTable], decimals: int = 2) -> str:
+def to_latex(tables: Sequence[ScoreTable], decimals: int = 2, *, caption: str = "") -> str:
     """Return one table with a block of columns for each metric (DSAN, Table II; needs booktabs).
+
+    The share of the gap has a column where any method has one.
+
+    Args:
+        tables: One for each metric.
+        decimals: Of all numbers.
+        caption: In comments below the table; "": what the tables say of themselves.
 
     Raises:
         CohortError: There is no table, or they have other methods or regions.
@@ -149,6 +156,7 @@ def to_latex(tables: Sequence[ScoreTable], decimals: int = 2) -> str:
                 f"{table.metric.title} and {first.metric.title} are tables of different methods "
                 "or regions, expected the same rows and columns."
             )
+    has_gap = any(row.gap_closed is not None for row in first.rows)
     width = len(first.regions) + 1
     heads = "".join(
         rf" & \multicolumn{{{width}}}{{c}}{{{escape_latex(table.metric.title)}}}"
@@ -158,17 +166,22 @@ def to_latex(tables: Sequence[ScoreTable], decimals: int = 2) -> str:
         rf"\cmidrule(lr){{{2 + width * n}-{1 + width * (n + 1)}}}" for n in range(len(tables))
     )
     names = [escape_latex(name) for name in (*first.regions, "Average")] * len(tables)
+    gap_heads = (" & Gap closed", r" & (\%)") if has_gap else ("", "")
+    comments = caption.splitlines() or [table.caption() for table in tables]
     lines = [
-        rf"\begin{{tabular}}{{l{'c' * (width * len(tables))}r}}",
+        rf"\begin{{tabular}}{{l{'c' * (width * len(tables))}{'r' * has_gap}}}",
         r"\toprule",
-        rf"Method{heads} & Gap closed \\",
+        rf"Method{heads}{gap_heads[0]} \\",
         rules,
-        rf" & {' & '.join(names)} & (\%) \\",
+        rf" & {' & '.join(names)}{gap_heads[1]} \\",
         r"\midrule",
-        *(_latex_line(tables, index, decimals) for index in range(len(first.rows))),
+        *(
+            _latex_line(tables, index, decimals, has_gap=has_gap)
+            for index in range(len(first.rows))
+        ),
         r"\bottomrule",
         r"\end{tabular}",
-        *(f"% {table.caption()}" for table in tables),
+        *(f"% {line}" for line in comments),
     ]
     return "\n".join(lines) + "\n"
 
@@ -232,7 +245,7 @@ def _csv_lines(table: ScoreTable, row: Row) -> list[tuple[object, ...]]:
     return [*lines, (*head, "average", row.average, None, across, count, None, gap, *tail)]
 
 
-def _latex_line(tables: Sequence[ScoreTable], index: int, decimals: int) -> str:
+def _latex_line(tables: Sequence[ScoreTable], index: int, decimals: int, *, has_gap: bool) -> str:
     row = tables[0].rows[index]
     texts = [escape_latex(row.label)]
     for table in tables:
@@ -240,8 +253,9 @@ def _latex_line(tables: Sequence[ScoreTable], index: int, decimals: int) -> str:
         for column, value in enumerate(_values(table, table.rows[index], decimals), start=1):
             text = escape_latex(value)
             texts.append(rf"\textbf{{{text}}}" if (index, column) in bold else text)
-    gap = "" if row.gap_closed is None else f"{100 * row.gap_closed:.0f}"
-    return f"{' & '.join([*texts, gap])} \\\\"
+    if has_gap:
+        texts.append("" if row.gap_closed is None else f"{100 * row.gap_closed:.0f}")
+    return f"{' & '.join(texts)} \\\\"
 
 
 def _methods(table: ScoreTable) -> tuple[str, ...]:

@@ -31,20 +31,26 @@ def locked(file: Path, doing: str, hint: str) -> Iterator[None]:
     holder = lock_holder(file)
     if holder is not None:
         raise RunError(f"{doing} by process {holder['pid']} on {holder['host']}.", hint=hint)
-    me = psutil.Process()
-    write_json(
-        file,
-        {
-            "v": LOCK_VERSION,
-            "pid": me.pid,
-            "host": socket.gethostname(),
-            "started": me.create_time(),
-        },
-    )
+    write_json(file, describe_process(psutil.Process().pid))
     try:
         yield
     finally:
         file.unlink(missing_ok=True)
+
+
+def describe_process(pid: int) -> dict[str, Any]:
+    """Return what a lock says of a process: its id, host and start time.
+
+    Raises:
+        RunError: There is no such process on this computer.
+    """
+    try:
+        started = psutil.Process(pid).create_time()
+    except psutil.Error as error:
+        raise RunError(
+            f"There is no process {pid} on this computer.", hint="Give the id of one that runs."
+        ) from error
+    return {"v": LOCK_VERSION, "pid": pid, "host": socket.gethostname(), "started": started}
 
 
 def lock_holder(file: Path) -> dict[str, Any] | None:
@@ -61,7 +67,10 @@ def lock_holder(file: Path) -> dict[str, Any] | None:
     if lock.get("host") != socket.gethostname():
         return lock
     try:
-        started = psutil.Process(int(lock["pid"])).create_time()
+        process = psutil.Process(int(lock["pid"]))
+        if process.status() == psutil.STATUS_ZOMBIE:  # ended; its parent has not noticed yet
+            return None
+        started = process.create_time()
     except (psutil.Error, KeyError, TypeError, ValueError):
         return None
     return lock if abs(started - lock.get("started", 0)) < 2 else None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from collections.abc import Iterator, Mapping
@@ -17,8 +16,19 @@ from CrossModalSegLib.core.errors import (
     RunError,
     storage_errors,
 )
-from CrossModalSegLib.core.events import CancelToken, Event
+from CrossModalSegLib.core.events import CancelToken
 from CrossModalSegLib.training.folder_lock import lock_holder, locked
+from CrossModalSegLib.training.journal import Journal, read_journal
+
+__all__ = (
+    "Journal",
+    "Request",
+    "RunFolder",
+    "is_first_process",
+    "open_or_create",
+    "read_journal",
+    "wait_while_paused",
+)
 
 RUN_VERSION = 1
 
@@ -102,6 +112,12 @@ class RunFolder:
         """Forget earlier requests."""
         self.control_file.unlink(missing_ok=True)
 
+    def remove_leftovers(self) -> None:
+        """Remove half-written files of a process that was killed; only its successor may."""
+        for folder in (self.checkpoints, self.previews):
+            for path in folder.glob(".????????.*"):
+                path.unlink(missing_ok=True)
+
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Hold the run for this process; a lock whose process is gone is taken over.
@@ -146,44 +162,6 @@ def open_or_create(path: Path, config: Mapping[str, Any]) -> RunFolder:
     return RunFolder.open(path)
 
 
-class Journal:
-    """Appends events to journal.jsonl, one flushed line each."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        with storage_errors(path):
-            self._stream = path.open("ab")
-        if self._stream.tell() and not _ends_with_newline(path):
-            self._stream.write(b"\n")  # a killed process may have left half a line
-
-    def __call__(self, event: Event) -> None:
-        """Append one event.
-
-        Raises:
-            StorageError: The disk is full.
-        """
-        line = json.dumps(event, ensure_ascii=False, allow_nan=False) + "\n"
-        with storage_errors(self._path):
-            self._stream.write(line.encode("utf-8"))
-            self._stream.flush()
-
-    def close(self) -> None:
-        """Close the file."""
-        self._stream.close()
-
-
-def read_journal(path: Path) -> Iterator[Event]:
-    """Yield the events of a journal, skipping lines that a kill cut short."""
-    with path.open(encoding="utf-8", errors="replace") as stream:
-        for line in stream:
-            try:
-                event = json.loads(line)
-            except ValueError:
-                continue
-            if isinstance(event, dict):
-                yield event
-
-
 def wait_while_paused(
     folder: RunFolder, cancel: CancelToken, poll_seconds: float = 0.2
 ) -> Request | None:
@@ -191,9 +169,3 @@ def wait_while_paused(
     while (request := folder.read_request()) == "pause" and not cancel.is_set():
         time.sleep(poll_seconds)
     return request
-
-
-def _ends_with_newline(path: Path) -> bool:
-    with path.open("rb") as stream:
-        stream.seek(-1, os.SEEK_END)
-        return stream.read(1) == b"\n"

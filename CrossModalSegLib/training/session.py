@@ -18,6 +18,7 @@ from CrossModalSegLib.data.cohort import Cohort
 from CrossModalSegLib.data.sampling import UnpairedSampler
 from CrossModalSegLib.training.checkpoints import load_checkpoint, save_checkpoint
 from CrossModalSegLib.training.engine import Engine
+from CrossModalSegLib.training.memory_use import memory_use
 from CrossModalSegLib.training.previews import draw_preview, preview_rows
 from CrossModalSegLib.training.run_folder import Request, RunFolder, wait_while_paused
 from CrossModalSegLib.training.selection import LabelFreeScore, label_free_score
@@ -164,7 +165,7 @@ class TrainingSession:
                 f"The loss {diverged[0]!r} is not a number at iteration {step}.",
                 hint="Resume from the last checkpoint with a lower learning rate or in float32.",
             )
-        self.reporter.metrics(step, means)
+        self.reporter.metrics(step, means | memory_use(engine.fabric.device))
         self.reporter.progress("train", step, engine.total_steps)
 
     def _housekeep(self) -> None:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ import torch
 from CrossModalSegLib import __version__
 from CrossModalSegLib.bundle.schema import without_files
 from CrossModalSegLib.core.config import to_dict
-from CrossModalSegLib.core.errors import Cancelled, CrossModalSegError, MismatchError, RunError
+from CrossModalSegLib.core.errors import MismatchError, RunError
 from CrossModalSegLib.core.events import Reporter
 from CrossModalSegLib.core.tasks import Task, task_from_dict, task_to_dict
 from CrossModalSegLib.data.cohort import (
@@ -24,9 +23,18 @@ from CrossModalSegLib.data.cohort import (
     require_same_channels,
 )
 from CrossModalSegLib.methods import build_method, method_class
+from CrossModalSegLib.training.batch_change import (
+    BatchChange,
+    batch_change,
+    batch_size_of,
+    record_change,
+    tell_change,
+    with_batch,
+)
 from CrossModalSegLib.training.engine import Engine
 from CrossModalSegLib.training.preset_files import resolve_preset
 from CrossModalSegLib.training.publish import publish_bundle
+from CrossModalSegLib.training.run_ends import ends_told
 from CrossModalSegLib.training.run_folder import (
     Journal,
     RunFolder,
@@ -72,7 +80,7 @@ def train(request: RunRequest, reporter: Reporter) -> Path:
         OutputExistsError: The run folder exists already.
         Cancelled: The user asked to stop; `resume` goes on from there.
     """
-    source, target, task = _open_cohorts(request)
+    source, target, task = open_cohorts(request)
     preset = load_preset(
         request.method,
         request.preset,
@@ -98,60 +106,99 @@ def train(request: RunRequest, reporter: Reporter) -> Path:
             "versions": _versions(),
         },
     )
-    return _run(folder, reporter, device=request.device, is_resumed=False)
+    return _run(folder, folder.read_config(), reporter, request.device)
 
 
-def resume(run: Path, reporter: Reporter, device: str = "auto") -> Path:
-    """Go on with a run that was cancelled, killed or paused.
+def resume(
+    run: Path, reporter: Reporter, device: str = "auto", batch_size: int | None = None
+) -> Path:
+    """Go on with a run that was cancelled, paused or killed, or that failed.
+
+    From its last checkpoint; one that has none begins again.
+
+    Args:
+        run: The run's folder.
+        reporter: Gets the events.
+        device: May be another one than before.
+        batch_size: Slices of each domain in a batch; None: as many as before.
 
     Returns:
         The folder of the bundle.
 
     Raises:
-        RunError: The folder is no run, has no checkpoint, or its cohorts have changed.
+        RunError: The folder is no run, its checkpoint is damaged, or its cohorts have changed.
+        ConfigError: The batch size is not positive.
     """
-    return _run(RunFolder.open(run), reporter, device=device, is_resumed=True)
-
-
-def _run(folder: RunFolder, reporter: Reporter, *, device: str, is_resumed: bool) -> Path:
+    folder = RunFolder.open(run)
     config = folder.read_config()
+    change = batch_change(config, batch_size)
+    if change is not None:
+        config = with_batch(config, change)
+    return _run(folder, config, reporter, Resumption(device, change))
+
+
+@dataclass(frozen=True)
+class Resumption:
+    """How a run goes on."""
+
+    device: str
+    change: BatchChange | None = None
+
+
+def _run(
+    folder: RunFolder, config: dict[str, Any], reporter: Reporter, start: str | Resumption
+) -> Path:
+    """Train in a folder.
+
+    Args:
+        folder: Of the run.
+        config: Its configuration.
+        reporter: Gets the events.
+        start: The device of a new run, or how an earlier one goes on.
+    """
     if not is_first_process():  # its work is the first one's; only that one speaks and writes
         quiet = Reporter(cancel=reporter.cancel)
-        _train_session(folder, config, quiet, device=device, is_resumed=is_resumed)
+        _train_session(folder, config, quiet, start)
         return folder.bundle
     with (
         folder.locked(),
         closing(Journal(folder.journal_file)) as journal,
         reporter.also_to(journal),
+        ends_told(journal, reporter, folder.path, batch_size_of(config)),
     ):
         folder.clear_request()
-        with _ends_told(journal, reporter.job):
-            session = _train_session(folder, config, reporter, device=device, is_resumed=is_resumed)
+        folder.remove_leftovers()
+        session = _train_session(folder, config, reporter, start)
         publish_bundle(session, config)
         reporter.done([folder.bundle], _summary(session))
     return folder.bundle
 
 
-@contextmanager
-def _ends_told(journal: Journal, job: str) -> Iterator[None]:
-    """Write into the journal why a run did not finish; to others its command tells that."""
-    try:
-        yield
-    except Cancelled:
-        Reporter(job, [journal]).cancelled()
-        raise
-    except CrossModalSegError as error:
-        Reporter(job, [journal]).error(error)
-        raise
-
-
 def _train_session(
-    folder: RunFolder, config: dict[str, Any], reporter: Reporter, *, device: str, is_resumed: bool
+    folder: RunFolder, config: dict[str, Any], reporter: Reporter, start: str | Resumption
 ) -> TrainingSession:
-    session = _open_session(folder, config, reporter, device, is_resumed=is_resumed)
-    if is_resumed:
-        session.resume()
+    if isinstance(start, str):
+        session = _open_session(folder, config, reporter, start, has_state=False)
+    else:
+        session = _reopen_session(folder, config, reporter, start)
     session.run()
+    return session
+
+
+def _reopen_session(
+    folder: RunFolder, config: dict[str, Any], reporter: Reporter, resumption: Resumption
+) -> TrainingSession:
+    has_state = folder.last_checkpoint.is_file()
+    session = _open_session(folder, config, reporter, resumption.device, has_state=has_state)
+    if has_state:
+        session.resume()
+    else:
+        reporter.warning("no_state", "The run ended before its first checkpoint: it begins again.")
+    change, iteration = resumption.change, session.engine.step_count
+    if change is not None:
+        tell_change(reporter, change, iteration)
+        if is_first_process():
+            record_change(folder, config, change, iteration)
     return session
 
 
@@ -161,7 +208,7 @@ def _open_session(
     reporter: Reporter,
     device: str,
     *,
-    is_resumed: bool,
+    has_state: bool,
 ) -> TrainingSession:
     source = _reopen_cohort(config["cohorts"]["source"])
     described = config["cohorts"]["target"]
@@ -170,7 +217,7 @@ def _open_session(
     torch.manual_seed(seed)
     preset = preset_from_dict(config["method"], config["settings"], str(folder.config_file))
     settings = to_dict(preset.method)
-    if is_resumed:  # the checkpoint has all weights: files to start from may be gone
+    if has_state:  # the checkpoint has all weights: files to start from may be gone
         settings = without_files(settings)
     else:
         _warn_of_other_slices(preset, source, reporter)
@@ -181,7 +228,12 @@ def _open_session(
     return TrainingSession(engine, inputs, folder, reporter)
 
 
-def _open_cohorts(request: RunRequest) -> tuple[Cohort, Cohort, Task]:
+def open_cohorts(request: RunRequest) -> tuple[Cohort, Cohort, Task]:
+    """Return source and target (the source again for `supervised`) and their task.
+
+    Raises:
+        CrossModalSegError: They cannot be used, or not together; see `train`.
+    """
     source = Cohort.open(request.source)
     require_labelled(source)
     if request.target is None:

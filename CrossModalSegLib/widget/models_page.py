@@ -69,6 +69,32 @@ class ModelsPage:
             self.ui.searchEdit.setText("")
         self._list(name)
 
+    def add(self, bundle: Path, on_added: Callable[[str], None]) -> bool:
+        """Import a bundle that was trained here, unless it is there already.
+
+        Args:
+            bundle: Its folder.
+            on_added: Called with the model's name when it can be used.
+
+        Returns:
+            Whether it was begun: not while other files are being copied.
+        """
+        if self.is_busy:
+            return False
+        catalogue = self._catalogue
+
+        def tell(name: str) -> None:
+            self.refresh()
+            self._on_changed()
+            on_added(name)
+
+        self._run(
+            _("Importing {name}…").format(name=bundle.parent.name),
+            lambda: catalogue.name_of(bundle) or _imported_name(catalogue, bundle),
+            tell,
+        )
+        return True
+
     def cleanup(self) -> None:
         """Let go of everything; what is being written is finished first."""
         self._poller.stop()
@@ -278,3 +304,9 @@ class ModelsPage:
         self.refresh()
         self._message.show_note(_("Deleted {name}.").format(name=name))
         self._on_changed()
+
+
+def _imported_name(catalogue: ModelCatalogue, bundle: Path) -> str:
+    """Import a bundle under its own name, or under another one if that is taken."""
+    plan = catalogue.plan_import(bundle)
+    return catalogue.import_model(bundle, name=plan.free_name).name

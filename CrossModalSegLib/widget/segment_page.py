@@ -80,6 +80,16 @@ class SegmentPage:
         self.model.read_catalogue()
         self._update_soon()
 
+    def choose_model(self, name: str) -> None:
+        """Choose a model that was trained or imported just now, whatever was filtered for."""
+        self.refresh_models()
+        parameters = self._parameters
+        card = next((card for card in self.model.cards if card.name == name), None)
+        if parameters is None or card is None:
+            return
+        parameters.modality, parameters.task = card.target_modality.name, card.task.name
+        parameters.model = name
+
     def set_parameter_node(self, parameters: Any) -> None:
         """Show and change the parameters of a scene; None: the scene is being closed.
 

@@ -30,6 +30,7 @@ from CrossModalSegLib.bridge.volumes import volume_to_node
 from CrossModalSegLib.core.volume import Volume
 from Testing.scene.harness.interaction import click, process_events, screenshot, wait_until
 from Testing.scene.harness.session import SlicerApplication, slicer_application
+from Testing.scene.training_screenshots import take_training
 
 FOLDER = ROOT / "Resources" / "Screenshots"
 SLICES = {"Red": "Axial", "Yellow": "Sagittal", "Green": "Coronal"}
@@ -91,8 +92,9 @@ def make_pictures(application: SlicerApplication, installer: Installer, folder: 
     pictures = [view.render_as_set(SIZE_PX) for view in slices]
     _save(_mosaic([*pictures, surfaces.render_as_set(SIZE_PX)]), folder)
     _take_running(application, module, take)
-    module.widget.pages.ui.pages.setCurrentIndex(1)
+    module.widget.pages.ui.pages.setCurrentWidget(module.widget.pages.ui.modelsTab)
     take("models-page")
+    take_training(module, take)
 
 
 def _take_running(application: SlicerApplication, module: Any, take: Any) -> None:
@@ -144,6 +146,9 @@ def main() -> None:
     installer = Installer()
     vars(segment_service)["Installer"] = lambda: installer
     with slicer_application() as application:
+        from CrossModalSegLib.widget import train_page  # there is no Qt before
+
+        vars(train_page)["Installer"] = lambda _group: installer
         make_pictures(application, installer, folder)
 
 

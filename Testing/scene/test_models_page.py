@@ -186,6 +186,19 @@ def test_an_imported_model_is_listed_and_selected(
     assert not opened.message
 
 
+def test_a_model_trained_here_is_added_once_under_a_free_name(
+    opened: OpenPage, folder: Path
+) -> None:
+    bundle = write(describe("heart", target="mr_t2spir"), folder / "runs" / "mine" / "bundle")
+    added: list[str] = []
+    for _ in range(2):
+        assert opened.page.add(bundle, added.append)
+        opened.wait()
+    assert added == ["heart-2", "heart-2"]  # "heart" is another model, that ships
+    assert opened.names == ["belly", "heart", "heart-2"]
+    assert opened.changes == 2
+
+
 def test_nothing_happens_when_a_dialog_is_cancelled(
     opened: OpenPage, slicer_app: SlicerApplication
 ) -> None:

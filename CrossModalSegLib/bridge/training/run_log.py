@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from CrossModalSegLib.bridge.event_lines import is_terminal
-from CrossModalSegLib.bridge.training.curves import Curves
+from CrossModalSegLib.bridge.training.best_score import BestScore
+from CrossModalSegLib.bridge.training.curves import MAX_POINTS, Curves
 from CrossModalSegLib.core.events import Event
 
 WHOLE_RUN = "train"
@@ -31,6 +32,8 @@ class Message:
     message: str
     hint: str
     time: float
+    kind: str = ""
+    """Stable name of what it is about, e.g. "out_of_memory"."""
 
 
 @dataclass(frozen=True)
@@ -42,10 +45,15 @@ class Preview:
 
 
 class RunLog:
-    """State of one run by its journal; a resumed run takes back its earlier end."""
+    """State of one run by its journal; a resumed run takes back its earlier end.
 
-    def __init__(self) -> None:
-        self.curves = Curves()
+    Args:
+        max_points: Of a curve; few where curves are not shown.
+    """
+
+    def __init__(self, max_points: int = MAX_POINTS) -> None:
+        self.curves = Curves(max_points)
+        self.best = BestScore()
         self.messages: deque[Message] = deque(maxlen=MAX_MESSAGES)
         self.previews: deque[Preview] = deque(maxlen=MAX_PREVIEWS)
         self.stages: dict[str, int] = {}
@@ -61,7 +69,7 @@ class RunLog:
         self._readers: Mapping[str, Callable[[Event], None]] = {
             "stage": self._take_stage,
             "progress": self._take_progress,
-            "metrics": self.curves.take,
+            "metrics": self._take_metrics,
             "preview": self._take_preview,
             "warning": self._take_message,
             "error": self._take_message,
@@ -104,13 +112,18 @@ class RunLog:
             self.total = int(_number(event.get("total")) or self.total)
             self.eta_seconds = _number(event.get("eta_seconds"))
 
+    def _take_metrics(self, event: Event) -> None:
+        self.curves.take(event)
+        self.best.take(event)
+
     def _take_preview(self, event: Event) -> None:
         self.previews.append(Preview(Path(str(event.get("path"))), str(event.get("caption", ""))))
 
     def _take_message(self, event: Event) -> None:
         kind: Literal["warning", "error"] = "error" if event["event"] == "error" else "warning"
         text, hint = str(event.get("message", "")), str(event.get("hint", ""))
-        self.messages.append(Message(kind, text, hint, self.last_time))
+        about = str(event.get("kind", ""))
+        self.messages.append(Message(kind, text, hint, self.last_time, about))
 
     def _take_done(self, event: Event) -> None:
         summary, outputs = event.get("summary"), event.get("outputs")

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from CrossModalSegLib.bridge.training.curves import MAX_POINTS
 from CrossModalSegLib.bridge.training.journal_tail import JournalTail
 from CrossModalSegLib.bridge.training.run_log import RunLog
 from CrossModalSegLib.core.config import read_json
@@ -40,11 +41,18 @@ class RunMonitor:
     Args:
         folder: The run's.
         clock: Seconds, for the looks at the process.
+        max_points: Of a curve; few where curves are not shown.
     """
 
-    def __init__(self, folder: Path, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        clock: Callable[[], float] = time.monotonic,
+        max_points: int = MAX_POINTS,
+    ) -> None:
         self.folder = folder
-        self.log = RunLog()
+        self._max_points = max_points
+        self.log = RunLog(max_points)
         self.memory = MemoryUse()
         self.version = 0
         """Goes up when something has changed."""
@@ -78,9 +86,14 @@ class RunMonitor:
 
     @property
     def is_resumable(self) -> bool:
-        """Whether it has ended before its end and can go on."""
-        has_checkpoint = (self.folder / "checkpoints" / "last.ckpt").is_file()
-        return has_checkpoint and self.state in {"cancelled", "failed", "killed"}
+        """Whether it ended before its end and can go on; without a checkpoint, from its start."""
+        has_settings = (self.folder / "config.json").is_file()
+        return has_settings and self.state in {"cancelled", "failed", "killed"}
+
+    @property
+    def has_more(self) -> bool:
+        """Whether another `poll` would find more in the journal."""
+        return self._tail.has_more
 
     def poll(self) -> bool:
         """Take in what is new, a bounded amount at a time.
@@ -94,7 +107,7 @@ class RunMonitor:
         while time.perf_counter() < end:
             events = self._tail.read()
             if self._tail.restarts != self._restarts:
-                self._restarts, self.log = self._tail.restarts, RunLog()
+                self._restarts, self.log = self._tail.restarts, RunLog(self._max_points)
             for event in events:
                 self.log.take(event)
             self.version += bool(events)

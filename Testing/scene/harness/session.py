@@ -14,6 +14,7 @@ Qt warns of, dialogs that nobody expected and errors of VTK fail the test.
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import importlib.util
 import os
@@ -42,7 +43,22 @@ FONT = ("DejaVu Sans", 9)
 PANEL_WIDTH = 480
 """Of Slicer's module panel, about, in pixels."""
 
+NONE_REFERENCES = 1 << 40
+
 _MISSING = object()
+
+
+def _keep_none_alive() -> None:
+    """Give None more references than a test can use up.
+
+    Before Python 3.12 each call of PySide6 that returns nothing takes one from it, and a page that
+    is polled for minutes would end the program.
+    """
+    if sys.version_info < (3, 12):
+        ctypes.c_ssize_t.from_address(id(None)).value += NONE_REFERENCES
+
+
+_keep_none_alive()
 
 
 class LoadedModule:

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -68,8 +68,39 @@ class ModuleManager(_Speaking):
         return [module.name for module in known if isinstance(module, Module)]
 
 
+class ViewWidget:
+    """A view of the application, as far as modules use it: its window and the node behind it.
+
+    Args:
+        view: A view of `CrossModalSegLib.bridge.views`.
+    """
+
+    def __init__(self, view: Any) -> None:
+        self._view = view
+        self.num_scheduled = 0
+        """How often it was asked to be drawn. Only in this harness."""
+
+    def sliceView(self) -> Any:
+        """Return what draws slices; here the same object."""
+        return self
+
+    threeDView = sliceView
+
+    def mrmlViewNode(self) -> Any:
+        """Return the node of a 3D view."""
+        return self._view.node
+
+    def renderWindow(self) -> Any:
+        """Return its window."""
+        return self._view.window
+
+    def scheduleRender(self) -> None:
+        """Draw it soon; tests draw views themselves."""
+        self.num_scheduled += 1
+
+
 class LayoutManager(_Speaking):
-    """Views, as nodes of the scene; there are no widgets behind them: qSlicerLayoutManager.
+    """Views, as nodes of the scene: qSlicerLayoutManager. Tests say which of them have windows.
 
     Attributes:
         layout: Number of the arrangement.
@@ -81,6 +112,26 @@ class LayoutManager(_Speaking):
         self._scene = scene
         self.layout = 3
         self.resets: list[str] = []
+        self._slices: dict[str, ViewWidget] = {}
+        self._surfaces: list[ViewWidget] = []
+
+    def take_views(self, slices: Iterable[Any], surfaces: Iterable[Any] = ()) -> None:
+        """Let these views be the application's. Only in this harness."""
+        self._slices = {view.node.GetLayoutName(): ViewWidget(view) for view in slices}
+        self._surfaces = [ViewWidget(view) for view in surfaces]
+
+    def sliceWidget(self, name: str) -> ViewWidget | None:
+        """Return a slice view by its layout name."""
+        return self._slices.get(name)
+
+    @property
+    def threeDViewCount(self) -> int:
+        """How many 3D views there are."""
+        return len(self._surfaces)
+
+    def threeDWidget(self, index: int) -> ViewWidget:
+        """Return a 3D view."""
+        return self._surfaces[index]
 
     def sliceViewNames(self) -> list[str]:
         """Return the layout names of slice views."""

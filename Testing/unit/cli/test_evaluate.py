@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import SimpleITK
 
 from CrossModalSegLib.cli.command import UsageError
 from CrossModalSegLib.cli.evaluate import Evaluate
+from CrossModalSegLib.core.config import write_json
 from CrossModalSegLib.core.errors import (
     CrossModalSegError,
     GeometryError,
@@ -22,7 +24,7 @@ from CrossModalSegLib.core.errors import (
     OutputExistsError,
 )
 from CrossModalSegLib.core.events import Reporter, silent_reporter
-from CrossModalSegLib.core.tasks import TASKS
+from CrossModalSegLib.core.tasks import TASKS, task_to_dict
 from CrossModalSegLib.core.volume import Volume
 from CrossModalSegLib.data.volume_files import write_volume
 from CrossModalSegLib.evaluation.provenance import read_provenance
@@ -67,6 +69,34 @@ def test_the_method_can_be_named(folders: dict[str, Any], reporter: Reporter) ->
     Evaluate(task="cardiac", method="dsan", **folders).run(reporter)
     records = json.loads((folders["output"] / "scores.json").read_text())
     assert {record["method"] for record in records} == {"dsan"}
+
+
+def test_a_manifest_scores_several_methods_at_once(
+    folders: dict[str, Any], tmp_path: Path, reporter: Reporter, heard: Any
+) -> None:
+    lines = ["method,case,prediction,reference"]
+    lines += ["half,c1,my method/c1.nii.gz,references/c1/label.nii.gz"]
+    lines += ["whole,c1,references/c1/label.nii.gz,references/c1/label.nii.gz"]
+    manifest = tmp_path / "list.csv"
+    manifest.write_text("\n".join(lines))
+    output = folders["output"]
+    Evaluate(task="cardiac", manifest=manifest, output=output).run(reporter)
+    dice = {(r.method, r.region): r.dice for r in read_scores(output / "scores.json")}
+    assert dice["half", "LAC"] == pytest.approx(2 / 3)
+    assert dice["whole", "LAC"] == 1
+    assert heard.summary["mean_dice_percent"] == pytest.approx({"half": 200 / 3, "whole": 100})
+    assert [row["method"] for row in heard.summary["scores"]] == ["half"] * 4 + ["whole"] * 4
+    with pytest.raises(UsageError, match="half, whole"):
+        Evaluate(task="cardiac", manifest=manifest, method="x", output=tmp_path / "o").run(reporter)
+
+
+def test_a_task_of_a_program_is_read_from_json(
+    folders: dict[str, Any], tmp_path: Path, reporter: Reporter
+) -> None:
+    task = replace(TASKS["cardiac"], name="own")
+    write_json(tmp_path / "task.json", task_to_dict(task))
+    Evaluate(task=str(tmp_path / "task.json"), **folders).run(reporter)
+    assert len(read_scores(folders["output"] / "scores.json")) == 4
 
 
 def test_scores_are_replaced_on_demand_only(folders: dict[str, Any], reporter: Reporter) -> None:

@@ -32,6 +32,11 @@ def test_a_resumed_run_keeps_its_settings(tmp_path: Path, reporter: Reporter) ->
         command.run(reporter)
 
 
+def test_a_smaller_batch_is_for_resuming(tmp_path: Path, reporter: Reporter) -> None:
+    with pytest.raises(UsageError, match=r"--override training\.batch_size=4"):
+        Train(run_folder=tmp_path / "run", method="dsan", batch_size=4).run(reporter)
+
+
 def test_what_is_no_run_cannot_be_resumed(tmp_path: Path, reporter: Reporter) -> None:
     with pytest.raises(RunError, match="not a run folder"):
         Train(run_folder=tmp_path, resume=True).run(reporter)

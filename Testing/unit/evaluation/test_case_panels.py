@@ -8,12 +8,18 @@ from typing import Any
 import numpy as np
 import pytest
 
-from CrossModalSegLib.core.errors import GeometryError, UnknownNameError
+from CrossModalSegLib.core.errors import GeometryError, InputFileError, UnknownNameError
 from CrossModalSegLib.core.geometry import reorient
 from CrossModalSegLib.core.tasks import TASKS
 from CrossModalSegLib.core.volume import Volume
 from CrossModalSegLib.evaluation.case_choice import choose_cases
-from CrossModalSegLib.evaluation.case_panels import ERRORS, CaseVolumes, draw_case
+from CrossModalSegLib.evaluation.case_panels import (
+    ERRORS,
+    OUTLIERS,
+    CaseVolumes,
+    PanelStyle,
+    draw_case,
+)
 from CrossModalSegLib.evaluation.figure_style import png_bytes
 
 TASK = TASKS["cardiac"]
@@ -70,6 +76,7 @@ def test_the_reference_has_no_errors_and_every_method_its_column() -> None:
 
 def test_a_wrong_structure_is_an_error_of_its_own() -> None:
     volumes = case()
+    assert volumes.reference is not None
     swapped = volumes.reference.with_array(2 * volumes.reference.array_kji)
     errors = picture(replace(volumes, predictions={"dsan": swapped}), row=1, column=1)
     assert painted(errors, ERRORS["another structure"]).sum() == 36
@@ -78,13 +85,71 @@ def test_a_wrong_structure_is_an_error_of_its_own() -> None:
 
 def test_cases_without_image_or_labels_can_be_drawn() -> None:
     volumes = case()
+    assert volumes.reference is not None
     empty = volumes.reference.with_array(np.zeros_like(volumes.reference.array_kji))
     bare = replace(volumes, image=None, reference=empty, predictions={"dsan": empty})
     assert draw_case(bare, TASK, title="t").axes
 
 
+def three_methods() -> CaseVolumes:
+    """Return a case without a reference, in which one of three methods differs."""
+    volumes = case()
+    right = volumes.reference
+    assert right is not None
+    predictions = {"a": right, "odd": volumes.predictions["dsan"], "c": right}
+    return replace(volumes, reference=None, predictions=predictions)
+
+
+def test_without_a_reference_a_method_that_differs_from_most_is_marked() -> None:
+    figure = draw_case(three_methods(), TASK, title="t")
+    assert [axes.get_title() for axes in figure.axes[:3]] == ["a", "odd", "c"]
+    (colour,) = OUTLIERS.values()
+    marked = []
+    for axes in figure.axes[3:6]:  # the second row of the axial plane
+        pixels = np.asarray(axes.get_images()[0].get_array())
+        marked.append(int(painted(pixels, colour).sum()))
+    assert marked == [0, 3 * 6, 0]
+
+
+def test_figures_as_in_papers_have_the_bare_image_first_and_the_reference_last() -> None:
+    volumes = case()
+    style = PanelStyle(planes=("coronal",), with_errors=False, as_in_papers=True)
+    figure = draw_case(volumes, TASK, title="", labels={"dsan": "D$AN"}, style=style)
+    assert [axes.get_title() for axes in figure.axes] == ["Image", r"D\$AN", "Reference"]
+    pixels = [np.asarray(axes.get_images()[0].get_array()) for axes in figure.axes]
+    is_grey = [bool(np.allclose(each, each[..., :1])) for each in pixels]
+    assert is_grey == [True, False, False]
+
+
+@pytest.mark.parametrize("orientation", ["RAS", "LPS", "SAL"])
+def test_a_point_decides_which_slice_is_shown(orientation: str) -> None:
+    volumes = case(orientation)
+    style = PanelStyle(planes=("axial",), with_errors=False, point_ras=(15.0, 15.0, 3 * 10.2))
+    figure = draw_case(volumes, TASK, title="t", style=style)
+    pixels = np.asarray(figure.axes[1].get_images()[0].get_array())
+    colour = 0.5 * np.array(TASK.classes[1].colour) / 255  # the surplus voxel lies in slice 10
+    assert np.isclose(pixels, colour).all(axis=2).sum() == 1
+    elsewhere = PanelStyle(planes=("axial",), with_errors=False, point_ras=(15.0, 15.0, 3 * 8.0))
+    figure = draw_case(volumes, TASK, title="t", style=elsewhere)
+    pixels = np.asarray(figure.axes[1].get_images()[0].get_array())
+    assert not np.isclose(pixels, colour).all(axis=2).any()
+
+
+def test_a_picture_is_as_wide_as_was_asked_for() -> None:
+    figure = draw_case(case(), TASK, title="t")
+    for width_px in (333, 1001):
+        header = png_bytes(figure, width_px=width_px)[16:20]
+        assert int.from_bytes(header, "big") == width_px
+
+
+def test_a_case_without_any_label_map_is_refused() -> None:
+    with pytest.raises(InputFileError, match="no label map"):
+        CaseVolumes(case="a", image=case().image, reference=None, predictions={})
+
+
 def test_volumes_on_other_grids_are_refused() -> None:
     volumes = case()
+    assert volumes.reference is not None
     moved = Volume(volumes.reference.array_kji, np.diag([1.5, 1.5, 2.0, 1.0]))
     with pytest.raises(GeometryError, match="prediction of dsan"):
         replace(volumes, predictions={"dsan": moved})

@@ -36,7 +36,7 @@ def test_folders_tell_what_is_missing_in_each(folder: Path) -> None:
 def test_a_manifest_pairs_files_of_any_name(folder: Path, name: str, comma: str) -> None:
     lines = ["case,prediction,reference", "one,p/b.nii.gz,r/c.nii.gz", "", "two,p/a.nii.gz,"]
     path = manifest(folder, "\n".join(lines).replace(",", comma), name)
-    pairing = read_manifest(path)
+    pairing = read_manifest(path)[""]
     assert pairing.cases[0] == CasePair(
         case="one", prediction=folder / "p/b.nii.gz", reference=folder / "r/c.nii.gz"
     )
@@ -44,13 +44,25 @@ def test_a_manifest_pairs_files_of_any_name(folder: Path, name: str, comma: str)
 
 
 def test_cases_without_a_name_are_named_after_their_reference(folder: Path) -> None:
-    pairing = read_manifest(manifest(folder, "reference,prediction\nr/c.nii.gz,p/b.nii.gz\n"))
+    pairing = read_manifest(manifest(folder, "reference,prediction\nr/c.nii.gz,p/b.nii.gz\n"))[""]
     assert [pair.case for pair in pairing.cases] == ["c"]
 
 
 def test_a_listed_file_that_is_not_there_is_a_missing_one(folder: Path) -> None:
     text = "prediction,reference\np/a.nii.gz,r/a.nii.gz\np/gone.nii.gz,r/c.nii.gz\n"
-    assert read_manifest(manifest(folder, text)).missing_predictions == ("c",)
+    assert read_manifest(manifest(folder, text))[""].missing_predictions == ("c",)
+
+
+def test_a_manifest_may_list_several_methods_in_its_order(folder: Path) -> None:
+    lines = ["method,case,prediction,reference"]
+    lines += ["second,one,p/b.nii.gz,r/c.nii.gz", "first,one,p/a.nii.gz,r/a.nii.gz"]
+    pairings = read_manifest(manifest(folder, "\n".join(lines)))
+    assert list(pairings) == ["second", "first"]
+    assert pairings["first"].cases[0].prediction == folder / "p/a.nii.gz"
+    with pytest.raises(InputFileError, match="method 'second': no case has both"):
+        read_manifest(
+            manifest(folder, "\n".join([*lines, "third,one,p/b.nii.gz,"]).replace("p/b", "p/x"))
+        )
 
 
 @pytest.mark.parametrize(

@@ -96,6 +96,21 @@ def test_latex_bolds_nothing_but_the_best_of_each_block() -> None:
     assert next(line for line in lines if line.startswith("bigger")).count(r"\textbf") == 3
 
 
+def test_latex_has_a_column_of_the_gap_only_where_there_is_one() -> None:
+    without = replace(table(), rows=tuple(replace(r, gap_closed=None) for r in table().rows))
+    text = to_latex([without], caption="One scan.\nA second line.")
+    assert "Gap closed" in to_latex([table()])
+    assert "Gap closed" not in text
+    rows = [line for line in text.splitlines() if line.endswith(r"\\")]
+    assert {line.replace(r"\&", "").count("&") for line in rows[1:]} == {3}
+    assert text.endswith("% One scan.\n% A second line.\n")
+
+
+def test_nothing_is_the_best_of_a_metric_without_a_rank() -> None:
+    volume = replace(METRICS["dice"], is_ranked=False)
+    assert r"\textbf" not in to_latex([replace(table(), metric=volume)])
+
+
 def test_latex_escapes_every_special_character() -> None:
     assert r"DSAN | 100 \% \& more\_or\_*less*" in to_latex([table()])
     assert escape_latex("\\{}~^$#") == (

@@ -1,0 +1,1 @@
+"""Methods side by side: running them, linked views, errors against a reference, scores."""

@@ -1,0 +1,361 @@
+"""The Train page with its real panels, real processes and tiny cohorts, clicked."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from CrossModalSegLib.bridge.installation import InstallationState
+from CrossModalSegLib.bridge.training.workspace import Workspace
+from CrossModalSegLib.bundle.reading import read_bundle
+from Testing.scene.harness.interaction import (
+    GuiClock,
+    choose,
+    click,
+    enter_text,
+    process_events,
+    screenshot,
+    tool_tip,
+    wait_until,
+)
+from Testing.scene.harness.session import SlicerApplication, slicer_application
+from Testing.unit.tiny_cohorts import tiny_cohort
+
+UI_FOLDER = Path(__file__).parents[2] / "CrossModalSeg" / "Resources" / "UI"
+PATIENCE_SECONDS = 400.0
+LONGEST_GAP_SECONDS = 0.1
+
+TINY = {
+    "method.iterations": "6",
+    "method.backbone.width": "4",
+    "method.backbone.levels": "3",
+    "training.batch_size": "3",
+    "training.log_every": "2",
+    "training.checkpoint_every": "20",
+    "training.validate_every": "100",
+    "training.preview_every": "100",
+}
+
+
+class Installed:
+    """An installer that has found everything."""
+
+    def check(self) -> InstallationState:
+        """Say so."""
+        return InstallationState(ready=True, missing=(), torch="ready", explanation="")
+
+    def shutdown(self) -> None:
+        """Nothing runs."""
+
+
+class Jobs:
+    """Stands for the worker, which training does not need."""
+
+    def restart(self) -> None:
+        """Do nothing."""
+
+
+class Service:
+    """What the page takes of the Segment page's service."""
+
+    jobs = Jobs()
+
+
+class OpenPage:
+    """The page in a window of its own, over a workspace in a temporary folder."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        import slicer
+
+        from CrossModalSegLib.widget.train_page import TrainPage
+
+        self.workspace = workspace
+        self.used: list[Path] = []
+        self.widget = slicer.util.loadUI(str(UI_FOLDER / "TrainPage.ui"))
+        self.widget.resize(520, 1200)
+        self.widget.show()
+        self.page = TrainPage(
+            self.widget,
+            Service(),  # type: ignore[arg-type]
+            lambda name: str(UI_FOLDER / name),
+            self.used.append,
+            workspace=workspace,
+            installer=Installed(),  # type: ignore[arg-type]
+        )
+        self.page.enter()
+        self.method, self.progress = self.page.method.ui, self.page.progress.ui
+
+    @property
+    def message(self) -> str:
+        """What the message area says; "" if it is hidden."""
+        ui = self.page.ui
+        return str(ui.messageLabel.text) if ui.messageFrame.visible else ""
+
+    @property
+    def state(self) -> str:
+        """State of the run that is followed."""
+        monitor = self.page.progress.monitor
+        return "" if monitor is None else monitor.state
+
+    @property
+    def done(self) -> int:
+        """Iterations of the run that is followed."""
+        monitor = self.page.progress.monitor
+        return 0 if monitor is None else monitor.log.done
+
+    def choose_data(self) -> None:
+        """Choose the cohorts of the workspace, and wait for the methods."""
+        ui = self.page.data.ui
+        choose(ui.taskBox, "Cardiac substructures")
+        for role, cohort in (("source", "cohort ct"), ("target", "cohort mr_bssfp")):
+            choose(getattr(ui, f"{role}KindBox"), "Prepared cohort")
+            choose(getattr(ui, f"{role}CohortBox"), cohort)
+        click(ui.checkButton)
+        wait_until(lambda: not self.page.data.is_busy, PATIENCE_SECONDS, what="data checked")
+        wait_until(
+            lambda: self.method.methodBox.count, PATIENCE_SECONDS, what="the list of methods"
+        )
+        process_events(0.1)
+
+    def choose_tiny(self, method: str = "Source only", **changes: str) -> None:
+        """Choose a method and make its preset tiny."""
+        choose(self.method.methodBox, method)
+        self.method.settingsButton.collapsed = False
+        for name, value in {**TINY, **changes}.items():
+            self.change(name, value)
+
+    def change(self, name: str, value: str) -> None:
+        """Change a setting of the preset."""
+        choose(self.method.settingBox, name)
+        click(self.method.addSettingButton)
+        _set(self, name, value)
+
+    def start(self, name: str) -> None:
+        """Start what is chosen."""
+        enter_text(self.method.nameEdit, name)
+        click(self.method.startButton)
+
+    def wait_for(self, *states: str) -> None:
+        """Wait until the run that is followed is in one of some states."""
+        wait_until(
+            lambda: self.state in states or self.message,
+            PATIENCE_SECONDS,
+            what=f"{states}, but it is {self.state!r}",
+        )
+        assert self.state in states, self.message
+
+    def close(self) -> None:
+        """Close the page, and end what it has started."""
+        self.page.cleanup()
+        queue = self.page.runner.queue
+        for entry in queue.entries():
+            queue.remove(entry)
+        worker = queue.worker()
+        if worker is not None:
+            process = psutil.Process(worker["pid"])
+            for each in (*process.children(recursive=True), process):
+                each.kill()
+        wait_until(self._has_ended, PATIENCE_SECONDS, what="the end of the queue's process")
+
+    def _has_ended(self) -> bool:
+        self.page.runner.poll()
+        return not self.page.runner.is_working
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    folder = tmp_path_factory.mktemp("prepared")
+    return {
+        "source": tiny_cohort(folder, "ct", seed=1, labels="required"),
+        "target": tiny_cohort(folder, "mr_bssfp", seed=2, labels="ignored"),
+    }
+
+
+@pytest.fixture
+def application() -> Iterator[SlicerApplication]:
+    with slicer_application() as application:
+        yield application
+
+
+@pytest.fixture
+def workspace(
+    tmp_path: Path, prepared: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> Workspace:
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")  # tiny networks: more threads wait for one another
+    workspace = Workspace(tmp_path / "training")
+    workspace.cohorts.mkdir(parents=True)
+    for cohort in prepared.values():
+        (workspace.cohorts / cohort.name).symlink_to(cohort, target_is_directory=True)
+    return workspace
+
+
+@pytest.fixture
+def page(application: SlicerApplication, workspace: Workspace) -> Iterator[OpenPage]:  # noqa: ARG001
+    page = OpenPage(workspace)
+    yield page
+    page.close()
+
+
+def test_nothing_can_start_before_data_are_chosen(page: OpenPage) -> None:
+    assert not page.method.startButton.enabled
+    assert tool_tip(page.method.startButton)
+    assert "No training" in page.progress.stateLabel.text
+    assert not page.workspace.runs.exists()
+    assert not page.workspace.queue.exists()
+
+
+def test_a_training_from_the_first_click_to_the_model(
+    page: OpenPage, application: SlicerApplication, tmp_path: Path
+) -> None:
+    page.choose_data()
+    assert "No adaptation" in _described(page, "Source only")
+    page.choose_tiny(**{"method.iterations": "24"})
+    page.start("first")
+    page.wait_for("running")
+    wait_until(lambda: page.done >= 2, PATIENCE_SECONDS, what="iterations")
+    click(page.progress.pauseButton)
+    page.wait_for("paused")
+    process_events(0.5)
+    paused_at = page.done
+    process_events(1.5)
+    assert page.done == paused_at
+    click(page.progress.plotButton)
+    (table,) = [
+        node
+        for node in application.scene.GetNodesByClass("vtkMRMLTableNode")
+        if node.GetName().startswith("first")
+    ]
+    rows = table.GetNumberOfRows()
+    with GuiClock() as clock:
+        click(page.progress.pauseButton)
+        page.wait_for("running")
+        seen = page.done
+        wait_until(lambda: page.done > seen, PATIENCE_SECONDS, what="live progress")
+        page.wait_for("finished")
+        process_events(1.5)
+    assert clock.longest_gap_seconds < LONGEST_GAP_SECONDS, "the page was frozen"
+    assert table.GetNumberOfRows() > rows
+    assert page.page.progress.previews is not None
+    assert page.progress.previewCaption.text
+    screenshot(page.widget, tmp_path / "finished.png", width=520)
+    click(page.progress.useButton)
+    (bundle,) = page.used
+    assert read_bundle(bundle).config.method == "source_only"
+    config = json.loads((page.workspace.runs / "first" / "config.json").read_text("utf-8"))
+    assert "method.backbone.width=4" in config["overrides"]
+
+
+def test_a_cancelled_run_is_resumed_and_others_wait_for_it(page: OpenPage) -> None:
+    page.choose_data()
+    page.choose_tiny(**{"method.iterations": "200"})
+    page.start("long")
+    page.wait_for("running")
+    _set(page, "method.iterations", "6")
+    page.start("short")
+    wait_until(lambda: "1 run waits" in page.progress.queueLabel.text, 20, what="a queue")
+    wait_until(lambda: page.done >= 4, PATIENCE_SECONDS, what="a checkpoint")
+    click(page.progress.cancelButton)
+    page.wait_for("cancelled")
+    choose(page.progress.runBox, _entry(page, "short"))
+    page.wait_for("finished")
+    choose(page.progress.runBox, "long")
+    page.wait_for("cancelled")
+    before = page.done
+    click(page.progress.resumeButton)
+    page.wait_for("running")
+    wait_until(lambda: page.done > before, PATIENCE_SECONDS, what="the rest of it")
+    click(page.progress.cancelButton)
+    page.wait_for("cancelled")
+
+
+def test_a_killed_trainer_is_noticed_and_a_new_page_follows_what_runs(
+    page: OpenPage, workspace: Workspace
+) -> None:
+    page.choose_data()
+    page.choose_tiny(**{"method.iterations": "200"})
+    page.start("long")
+    page.wait_for("running")
+    page.page.cleanup()
+    again = OpenPage(workspace)
+    assert again.page.progress.followed == "long"
+    again.wait_for("running")
+    wait_until(lambda: again.done >= 4, PATIENCE_SECONDS, what="a checkpoint")
+    lock = json.loads((workspace.runs / "long" / "run.lock").read_text("utf-8"))
+    os.kill(lock["pid"], signal.SIGKILL)
+    again.wait_for("killed")
+    assert again.progress.resumeButton.visible
+    again.close()
+
+
+def test_a_training_may_end_with_the_program_that_started_it(workspace: Workspace) -> None:
+    script = (
+        "import sys, time\n"
+        "from pathlib import Path\n"
+        "from CrossModalSegLib.bridge.training.queue_runner import QueueRunner\n"
+        "from CrossModalSegLib.bridge.training.training_request import TrainingRequest\n"
+        "from CrossModalSegLib.bridge.training.workspace import Workspace\n"
+        "folder, overrides = Path(sys.argv[1]), eval(sys.argv[2])\n"
+        "runner = QueueRunner(Workspace(folder))\n"
+        "runner.keeps_running = False\n"
+        "cohorts = folder / 'cohorts'\n"
+        "runner.add(TrainingRequest(task='cardiac', method='source_only', preset='quick',"
+        " source=cohorts / 'cohort ct', target=cohorts / 'cohort mr_bssfp',"
+        " overrides=overrides, device='cpu', name='long'))\n"
+        "time.sleep(600)\n"
+    )
+    overrides = {name: int(value) for name, value in TINY.items()} | {"method.iterations": 9000}
+    gui = subprocess.Popen([sys.executable, "-c", script, str(workspace.folder), repr(overrides)])
+    journal = workspace.runs / "long" / "journal.jsonl"
+    try:
+        wait_until(lambda: _says(journal, '"progress"'), PATIENCE_SECONDS, what="a training")
+    finally:
+        gui.kill()
+        gui.wait()
+    wait_until(lambda: _says(journal, '"cancelled"'), PATIENCE_SECONDS, what="its end")
+    assert (workspace.runs / "long" / "checkpoints" / "last.ckpt").is_file()
+
+
+def test_settings_are_checked_and_a_measurement_writes_nothing(page: OpenPage) -> None:
+    page.choose_data()
+    page.choose_tiny(**{"training.batch_size": "0"})
+    assert not page.method.startButton.enabled
+    assert "training.batch_size" in tool_tip(page.method.startButton)
+    _set(page, "training.batch_size", "2")
+    assert page.method.startButton.enabled
+    values = page.page.method.overrides.values()
+    assert values == {name: int(value) for name, value in TINY.items()} | {"training.batch_size": 2}
+    click(page.method.estimateButton)
+    label = page.method.estimateLabel
+    wait_until(lambda: "GiB" in label.text, PATIENCE_SECONDS, what="a measurement")
+    assert "Measured over" in label.text
+    assert not page.workspace.runs.exists()
+
+
+def _described(page: OpenPage, method: str) -> str:
+    choose(page.method.methodBox, method)
+    return str(page.method.methodLabel.text)
+
+
+def _set(page: OpenPage, name: str, value: str) -> None:
+    table = page.method.settingsTable
+    names = [table.item(row, 0).text() for row in range(table.rowCount)]
+    enter_text(table.cellWidget(names.index(name), 1), value)
+
+
+def _entry(page: OpenPage, name: str) -> str:
+    box: Any = page.progress.runBox
+    texts = [str(box.itemText(row)) for row in range(box.count)]
+    return next(text for text in texts if text.startswith(name))
+
+
+def _says(journal: Path, text: str) -> bool:
+    return journal.is_file() and text in journal.read_text("utf-8")
