@@ -41,7 +41,7 @@ TINY = {
     "training.batch_size": "3",
     "training.log_every": "2",
     "training.checkpoint_every": "20",
-    "training.validate_every": "100",
+    "training.validate_every": "90",
     "training.preview_every": "100",
 }
 

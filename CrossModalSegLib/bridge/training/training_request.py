@@ -11,7 +11,6 @@ from typing import Any
 from CrossModalSegLib.bridge.training.method_info import MethodInfo, override_text
 from CrossModalSegLib.bridge.training.workspace import Workspace
 from CrossModalSegLib.core.errors import ConfigError, RunError
-from CrossModalSegLib.core.tasks import load_task
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,15 +116,6 @@ def request_of_config(config: Mapping[str, Any]) -> TrainingRequest:
         )
     except (KeyError, TypeError, AttributeError) as error:
         raise ConfigError(f"The run's config.json cannot be read: {error}.") from error
-
-
-def is_known_task(task: str) -> bool:
-    """Tell whether a name or a file is that of a task."""
-    try:
-        load_task(task)
-    except ConfigError:
-        return False
-    return True
 
 
 def _read_override(text: str) -> tuple[str, Any]:
