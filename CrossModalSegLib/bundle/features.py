@@ -83,14 +83,15 @@ class FeatureTap:
 def deepest_layer(method: Method, channels: int, matrix: tuple[int, int]) -> str:
     """Return the name of the layer whose output has the fewest rows and columns; "" if none fits.
 
-    Of several the last: it has seen most.
+    Of several that with most channels, of these the last: it has seen most, and is no part of a small
+    critic that looks at features.
 
     Args:
         method: Ready to predict.
         channels: Of its slices.
         matrix: Rows and columns of its slices.
     """
-    sizes: dict[str, int] = {}
+    sizes: dict[str, tuple[int, int]] = {}
 
     def watch(name: str) -> Any:
         def hear(module: nn.Module, inputs: Any, output: Any) -> None:
@@ -99,7 +100,7 @@ def deepest_layer(method: Method, channels: int, matrix: tuple[int, int]) -> str
                 height, width = output.shape[-2:]
                 if min(height, width) >= LEAST_ROWS and output.shape[1] > 1:
                     sizes.pop(name, None)
-                    sizes[name] = height * width
+                    sizes[name] = height * width, -output.shape[1]
 
         return hear
 
@@ -112,7 +113,7 @@ def deepest_layer(method: Method, channels: int, matrix: tuple[int, int]) -> str
     finally:
         for handle in handles:
             handle.remove()
-    smallest = min(sizes.values(), default=0)
+    smallest = min(sizes.values(), default=None)
     return next((name for name in reversed(sizes) if sizes[name] == smallest), "")
 
 

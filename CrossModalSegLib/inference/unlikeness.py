@@ -9,7 +9,7 @@ UNUSUAL_INTENSITIES = 1.5
 
 Chosen on phantoms of development; docs/prediction.md has what it does on others."""
 
-UNUSUAL_FEATURES = 1.25
+UNUSUAL_FEATURES = 1.15
 """The same for features."""
 
 

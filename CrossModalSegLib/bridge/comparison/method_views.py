@@ -59,28 +59,34 @@ class MethodViews:
         self._look = Look()
 
     def show(self, comparison: Comparison, columns: Sequence[Column], look: Look) -> None:
-        """Show each method in its column; what was shown before goes.
+        """Show each method in its column; what was shown of another comparison goes.
 
         Args:
             comparison: Its methods are as many as the columns.
             columns: In the order of the methods.
             look: How.
         """
-        self.clear()
-        self._comparison = comparison
-        for shown, column in zip(comparison.methods, columns, strict=True):
+        if comparison is not self._comparison or not self._are_there(len(columns)):
+            self.clear()
+            self._comparison = comparison
+            self._methods = [_add_display(s.segmentation, "method") for s in comparison.methods]
+            if comparison.reference is not None:
+                # What is added last is drawn on top.
+                self._references.append(_add_display(comparison.reference, "reference"))
+        for display, column in zip(self._methods, columns, strict=True):
             column.composite_node.SetBackgroundVolumeID(comparison.volume.GetID())
-            display = _add_display(shown.segmentation, "method", column.view_ids)
+            _show_in(display, column.view_ids)
             display.SetVisibility3D(column.view_node is not None)
-            self._methods.append(display)
-        if comparison.reference is not None:
-            # What is added last is drawn on top.
-            slices = [str(column.slice_node.GetID()) for column in columns]
-            display = _add_display(comparison.reference, "reference", slices)
+        for display in self._references:
+            _show_in(display, [str(column.slice_node.GetID()) for column in columns])
             display.Visibility3DOff()
-            self._references.append(display)
         self.keep_others_away()
         self.set_look(look)
+
+    def _are_there(self, count: int) -> bool:
+        """Tell whether our display nodes of so many methods are still in the scene."""
+        nodes = (*self._methods, *self._references)
+        return len(self._methods) == count and all(node.GetScene() is not None for node in nodes)
 
     def set_look(self, look: Look) -> None:
         """Draw as `look` says."""
@@ -135,14 +141,15 @@ def add_surfaces(comparison: Comparison) -> Iterator[None]:
         yield
 
 
-def _add_display(segmentation: Any, role: str, view_ids: Sequence[str]) -> Any:
+def _add_display(segmentation: Any, role: str) -> Any:
+    """Add a display node that is seen nowhere yet."""
     scene = segmentation.GetScene()
     display = scene.CreateNodeByClass(DISPLAY_CLASS)
     display.UnRegister(None)
     display.SetAttribute(OURS, role)
     display.SetSaveWithScene(0)
     display.SetName(f"{segmentation.GetName()} - {role} of the comparison")
-    _show_in(display, view_ids)
+    display.SetVisibility(0)
     # Voxels as they are: what is drawn of surfaces is smoothed, and slower.
     converter = import_slicer().vtkSegmentationConverter
     display.SetPreferredDisplayRepresentationName2D(converter.GetBinaryLabelmapRepresentationName())
@@ -162,6 +169,8 @@ def _take_opacities(display: Any, segmentation: Any) -> None:
 
 
 def _show_in(display: Any, view_ids: Sequence[str]) -> None:
+    if tuple(display.GetViewNodeIDs()) == tuple(view_ids):
+        return
     display.RemoveAllViewNodeIDs()
     for view_id in view_ids:
         display.AddViewNodeID(view_id)

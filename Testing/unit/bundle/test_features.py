@@ -42,6 +42,13 @@ def test_the_deepest_layer_has_the_smallest_output_and_is_the_last_of_these(meth
     assert not list(modules[layer].children())
 
 
+def test_critics_of_features_are_not_what_the_model_sees() -> None:
+    method = build_method("glua", TINY).eval()
+    critics = [f"{name}." for name in method.deployed if "critic" in name]
+    assert critics
+    assert not deepest_layer(method, 1, (32, 32)).startswith(tuple(critics))
+
+
 @pytest.mark.parametrize("name", METHODS)
 def test_every_method_has_one(name: str) -> None:
     method = build_method(name, TINY).eval()

@@ -100,6 +100,9 @@ def test_a_resumed_run_does_not_need_the_file_any_more(
     with pytest.raises(Cancelled):
         train(request, silent_reporter())
     resnet50.unlink()
+    checkpoint = RunFolder(request.run).last_checkpoint
+    checkpoint.parent.mkdir(exist_ok=True)
+    checkpoint.touch()  # one without a checkpoint begins again, from the file
     monkeypatch.setattr(TrainingSession, "resume", lambda _: None)
     with pytest.raises(Cancelled):
         resume(request.run, silent_reporter())
