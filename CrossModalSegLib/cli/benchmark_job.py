@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import Any
 
 from CrossModalSegLib.cli.benchmark_data import make_trial_data, test_data
@@ -61,7 +62,7 @@ class BenchmarkJob:
         efforts[RESULTS] = 0.02 * sum(efforts.values()) + 1.0
         progress = OverallProgress(reporter, "benchmark", efforts, BAR_PARTS)
         sources = sources_hash()
-        for planned, following in zip(todo, [*todo[1:], None], strict=True):
+        for planned, following in zip_longest(todo, todo[1:]):
             progress.begin(planned.trial.name)
             try:
                 self._run(planned, sources, progress.steps)

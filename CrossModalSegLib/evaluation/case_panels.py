@@ -7,6 +7,7 @@ shows where each method differs from most of the others.
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
@@ -36,6 +37,8 @@ OUTLIERS = {"differs from most others": (200, 40, 160)}
 
 OPACITY, ERROR_OPACITY = 0.5, 0.75
 PANEL_INCHES = 1.75
+HEADING_LETTERS = 22
+"""More of a method's name do not fit over its column."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,7 +126,7 @@ def _columns(volumes: CaseVolumes, style: PanelStyle) -> list[_Column]:
 def _heading(column: _Column, labels: Labels | None, scores: Mapping[str, str] | None) -> str:
     text = column.name
     if column.kind == "method":
-        text = label_of(text, labels)
+        text = textwrap.fill(label_of(text, labels), HEADING_LETTERS)
         if scores and column.name in scores:
             text += f"\n{scores[column.name]}"
     return _plain(text)

@@ -171,6 +171,13 @@ def test_what_was_stopped_goes_on_and_what_was_finished_stays(played: Played) ->
     assert played.state("dsan")["peak_memory_mb"] > 50
 
 
+@pytest.mark.usefixtures("no_report")
+def test_the_same_call_trains_nothing_when_all_is_finished(played: Played) -> None:
+    before = played.journal("source_only")
+    replace(played.command, methods=("source_only",)).run(Reporter())
+    assert played.journal("source_only") == before
+
+
 def test_one_bar_shows_the_whole(played: Played) -> None:
     shares = [e["done"] for e in played.of("progress") if e["stage"] == "benchmark"]
     assert shares == sorted(shares)
