@@ -28,6 +28,7 @@ from CrossModalSegLib.bridge.rendering import WINDOW_VARIABLE, find_render_windo
 from CrossModalSegLib.bridge.views import SliceView, SurfaceView
 from CrossModalSegLib.bridge.volumes import volume_to_node
 from CrossModalSegLib.core.volume import Volume
+from Testing.scene.comparison_screenshots import take_comparison
 from Testing.scene.harness.interaction import click, process_events, screenshot, wait_until
 from Testing.scene.harness.session import SlicerApplication, slicer_application
 from Testing.scene.training_screenshots import take_training
@@ -94,6 +95,7 @@ def make_pictures(application: SlicerApplication, installer: Installer, folder: 
     _take_running(application, module, take)
     module.widget.pages.ui.pages.setCurrentWidget(module.widget.pages.ui.modelsTab)
     take("models-page")
+    take_comparison(application, module, take, folder)
     take_training(module, take)
 
 
