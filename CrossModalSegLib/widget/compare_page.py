@@ -174,7 +174,7 @@ class ComparePage:
 
     def _show_outcome(self, outcome: ComparisonOutcome) -> None:
         count = sum(len(each.methods) for each in outcome.comparisons)
-        text = _("Done: {count} segmentations of {volumes} volumes, {failed} failed.")
+        text = _("Done. Segmentations: {count}; volumes: {volumes}; failed: {failed}.")
         self.ui.statusLabel.setText(
             text.format(count=count, volumes=len(outcome.comparisons), failed=len(outcome.failures))
         )

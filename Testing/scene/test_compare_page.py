@@ -167,7 +167,7 @@ def test_three_models_side_by_side_and_back(opened: OpenPage) -> None:
     opened.add()
     opened.check(*ALL_MODELS)
     opened.compare()
-    assert opened.ui.statusLabel.text.startswith("Done: 3 segmentations")
+    assert opened.ui.statusLabel.text.startswith("Done. Segmentations: 3;")
     assert [each["device"] for each in opened.jobs.requests] == ["cpu"] * 3
     assert opened.layout.GetViewArrangement() >= FIRST_ARRANGEMENT
     assert [column.name for column in opened.page.grid.columns] == [
