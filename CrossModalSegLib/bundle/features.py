@@ -83,8 +83,8 @@ class FeatureTap:
 def deepest_layer(method: Method, channels: int, matrix: tuple[int, int]) -> str:
     """Return the name of the layer whose output has the fewest rows and columns; "" if none fits.
 
-    Of several that with most channels, of these the last: it has seen most, and is no part of a small
-    critic that looks at features.
+    Of several that with most channels, of these the last: it has seen most, and is no part of a
+    small critic that looks at features.
 
     Args:
         method: Ready to predict.
