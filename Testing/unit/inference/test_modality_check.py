@@ -112,7 +112,7 @@ def test_the_score_is_one_where_warnings_begin(config: BundleConfig) -> None:
     assert notice.kind == KIND
     assert notice.message == (
         "This looks unlike the bSSFP MR scans that this model was adapted to: what the model sees "
-        "in it, and where, differs 2.5 times as much as in any of them."
+        f"in it, and where, differs {2 * UNUSUAL_FEATURES:.1f} times as much as in any of them."
     )
     assert "upside down" in notice.hint
 
