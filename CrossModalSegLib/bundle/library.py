@@ -3,23 +3,17 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 from typing import Literal
-from uuid import uuid4
 
 from CrossModalSegLib.bundle.packing import copy_bundle
 from CrossModalSegLib.bundle.reading import Bundle, read_bundle
 from CrossModalSegLib.bundle.schema import BundleConfig, require_bundle_name
-from CrossModalSegLib.core.errors import (
-    BundleError,
-    ConfigError,
-    UnknownNameError,
-    storage_errors,
-)
+from CrossModalSegLib.core.errors import BundleError, ConfigError, UnknownNameError
+from CrossModalSegLib.data.output_folders import remove_folder
 
 HOME_VARIABLE = "CROSSMODALSEG_HOME"
 """Environment variable with the folder of everything that the program keeps for a user."""
@@ -139,10 +133,7 @@ class ModelLibrary:
                 f"{path} is a link to {path.resolve()}, outside the library.",
                 hint="Remove the link yourself.",
             )
-        doomed = path.with_name(f".{name}.{uuid4().hex[:8]}.deleted")
-        with storage_errors(path):
-            path.replace(doomed)  # gone at once, however long the removal takes
-        shutil.rmtree(doomed, ignore_errors=True)
+        remove_folder(path)
 
     def _names(self) -> list[str]:
         return [p.name for f in (self.shipped, self.folder) for p in _bundle_folders(f)]

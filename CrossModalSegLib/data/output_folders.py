@@ -1,4 +1,4 @@
-"""Folders that appear whole or not at all."""
+"""Folders that appear and disappear whole or not at all."""
 
 from __future__ import annotations
 
@@ -70,6 +70,18 @@ def swap_folders(temporary: Path, output: Path) -> None:
     finally:
         if output.exists():
             shutil.rmtree(replaced, ignore_errors=True)
+
+
+def remove_folder(folder: Path) -> None:
+    """Remove a folder with all that is in it; it is gone at once, however long that takes.
+
+    Raises:
+        StorageError: It is not ours to remove; all of it stays.
+    """
+    doomed = folder.with_name(f".{folder.name}.{uuid4().hex[:8]}.deleted")
+    with storage_errors(folder):
+        folder.replace(doomed)
+    shutil.rmtree(doomed, ignore_errors=True)
 
 
 def _swap(temporary: Path, output: Path, replaced: Path) -> None:

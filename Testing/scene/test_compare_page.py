@@ -32,8 +32,7 @@ from Testing.scene.harness.session import SlicerApplication, slicer_application
 UI_FOLDER = Path(__file__).parents[2] / "CrossModalSeg" / "Resources" / "UI"
 FOUR_UP = 3
 SIZE_PX = 160
-LONGEST_GAP_SECONDS = 0.3
-"""The promise is 0.1, and kept where nothing else runs."""
+LONGEST_GAP_SECONDS = 0.1
 CHECKED, UNCHECKED = QtCore.Qt.CheckState.Checked, QtCore.Qt.CheckState.Unchecked
 
 

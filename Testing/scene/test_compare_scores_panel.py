@@ -126,7 +126,7 @@ def test_everything_is_measured_and_saved_with_a_reference(
         click(opened.ui.measureButton)
         opened.wait()
     assert opened.message == ""
-    assert clock.longest_gap_seconds < 0.5  # a slow machine; what is long runs elsewhere
+    assert clock.longest_gap_seconds < 0.1
     headings = ["Method", "Structure", "Dice (%)", "HD95 (mm)", "ASSD (mm)", "Volume (mL)"]
     assert opened.headings == [*headings, "Reference (mL)"]
     assert opened.column("Dice (%)")[4:] == ["100.0"] * 4

@@ -404,7 +404,7 @@ def test_slow_files_do_not_freeze_the_page(
         opened.page.select("heart")  # looking around is possible
         assert "Ascending aorta" in opened.card
         opened.wait()
-    assert clock.longest_gap_seconds < 0.2  # 0.03 s where nothing else runs; 0.4 if it froze
+    assert clock.longest_gap_seconds < 0.1
     assert not opened.ui.busyFrame.visible
     assert opened.ui.importZipButton.enabled
     assert "brain" in opened.names

@@ -266,8 +266,8 @@ def test_how_good_a_result_probably_is_is_said_when_asked_for(
     assert 0.5 < mean <= 1.0
 
 
-def test_a_scan_upside_down_is_warned_of_in_the_page(opened: OpenModule, heart: Volume) -> None:
-    opened.add(heart.with_array(heart.array_kji[::-1].copy()))
+def test_a_mirrored_scan_is_warned_of_in_the_page(opened: OpenModule, heart: Volume) -> None:
+    opened.add(heart.with_array(heart.array_kji[:, :, ::-1].copy()))
     click(opened.ui.applyButton)
     opened.wait()
     assert "looks unlike the bSSFP MR scans that this model was adapted to" in opened.message

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from CrossModalSegLib.bridge.heat_map import HEAT_COLOURS
 from CrossModalSegLib.bridge.scene import HeadlessScene
 from CrossModalSegLib.bridge.segment_run import (
     RunOutcome,
@@ -18,7 +19,6 @@ from CrossModalSegLib.bridge.segment_run import (
     SegmentRun,
 )
 from CrossModalSegLib.bridge.segmentations import node_to_labels
-from CrossModalSegLib.bridge.uncertainty_map import HEAT_COLOURS
 from CrossModalSegLib.bridge.volumes import node_to_volume, volume_to_node
 from CrossModalSegLib.core.errors import InputFileError, RunError, UnknownNameError
 from CrossModalSegLib.core.tasks import TASKS

@@ -32,8 +32,7 @@ from Testing.unit.tiny_cohorts import tiny_cohort
 
 UI_FOLDER = Path(__file__).parents[2] / "CrossModalSeg" / "Resources" / "UI"
 PATIENCE_SECONDS = 400.0
-LONGEST_GAP_SECONDS = 0.3
-"""The promise is 0.1, and kept where nothing but the training runs beside the page."""
+LONGEST_GAP_SECONDS = 0.1
 
 TINY = {
     "method.iterations": "6",

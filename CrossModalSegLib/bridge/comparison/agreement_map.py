@@ -7,18 +7,12 @@ from typing import Any
 
 from CrossModalSegLib.bridge.comparison.agreement import Disagreement
 from CrossModalSegLib.bridge.comparison.comparison import Comparison
-from CrossModalSegLib.bridge.uncertainty_map import HEAT_COLOURS
-from CrossModalSegLib.bridge.volumes import (
-    SCALAR_VOLUME_CLASS,
-    array_to_image,
-    in_frame_of,
-    matrix_to_vtk,
-    place_beside,
-    set_window,
-)
+from CrossModalSegLib.bridge.heat_map import place_heat_map
 
 MAP_ROLE = "CrossModalSeg.disagreement"
 """Reference from a volume to the map of disagreement about it."""
+
+LEAST_SHOWN_PERCENT = 1.0
 
 COMPOSITE_CLASS = "vtkMRMLSliceCompositeNode"
 
@@ -42,24 +36,15 @@ def place_map(disagreement: Disagreement, comparison: Comparison, name: str) -> 
         GeometryError: The volume is under a transform that is not linear.
     """
     volume = comparison.volume
-    local = in_frame_of(volume, disagreement.percent)
-    scene = volume.GetScene()
-    node = volume.GetNodeReference(MAP_ROLE)
-    if node is None:
-        node = scene.AddNewNodeByClass(SCALAR_VOLUME_CLASS, scene.GenerateUniqueName(name))
-        node.CreateDefaultDisplayNodes()
-        volume.SetNodeReferenceID(MAP_ROLE, node.GetID())
-        place_beside(node, volume)
-    node.SetIJKToRASMatrix(matrix_to_vtk(local.affine_ras))
-    node.SetAndObserveTransformNodeID(volume.GetTransformNodeID())
-    node.SetAndObserveImageData(array_to_image(local.array_kji))
-    display = node.GetDisplayNode()
-    if scene.GetNodeByID(HEAT_COLOURS) is not None:
-        display.SetAndObserveColorNodeID(HEAT_COLOURS)
-    set_window(node, 0.0, 100.0)
-    display.SetThreshold(1.0, 100.0)
-    display.ApplyThresholdOn()
-    display.InterpolateOff()  # or edges would fade into what all agree about
+    node = place_heat_map(
+        disagreement.percent,
+        volume,
+        owner=volume,
+        role=MAP_ROLE,
+        name=name,
+        shown=(LEAST_SHOWN_PERCENT, 100.0),
+    )
+    node.GetDisplayNode().InterpolateOff()  # or edges would fade into what all agree about
     return node
 
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
-from uuid import uuid4
 
 from CrossModalSegLib.bridge.training.run_entry import RunEntry
 from CrossModalSegLib.bridge.training.run_monitor import living_process
 from CrossModalSegLib.bridge.training.workspace import Workspace
-from CrossModalSegLib.core.errors import RunError, storage_errors
+from CrossModalSegLib.core.errors import RunError
+from CrossModalSegLib.data.output_folders import remove_folder
 from CrossModalSegLib.training.run_queue import RunQueue
 
 REPORT_FILE = "report.html"
@@ -80,7 +79,4 @@ def _delete_folder(workspace: Workspace, folder: Path) -> None:
             f"{folder} is a link to {folder.resolve()}, outside the workspace.",
             hint="Remove the link yourself.",
         )
-    doomed = folder.with_name(f".{folder.name}.{uuid4().hex[:8]}.deleted")
-    with storage_errors(folder):
-        folder.replace(doomed)  # gone at once, however long the removal takes
-    shutil.rmtree(doomed, ignore_errors=True)
+    remove_folder(folder)
