@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ import pytest
 from CrossModalSegLib.bridge.installation import InstallationState
 from CrossModalSegLib.bridge.training.workspace import Workspace
 from CrossModalSegLib.bundle.reading import read_bundle
+from CrossModalSegLib.training.run_queue import RunQueue
 from Testing.scene.harness.interaction import (
     GuiClock,
     choose,
@@ -159,16 +161,22 @@ class OpenPage:
         queue = self.page.runner.queue
         for entry in queue.entries():
             queue.remove(entry)
-        worker = queue.worker()
-        if worker is not None:
-            process = psutil.Process(worker["pid"])
-            for each in (*process.children(recursive=True), process):
-                each.kill()
+        for process in _queue_processes(self.workspace):
+            process.kill()
         wait_until(self._has_ended, PATIENCE_SECONDS, what="the end of the queue's process")
 
     def _has_ended(self) -> bool:
         self.page.runner.poll()
         return not self.page.runner.is_working
+
+
+def _queue_processes(workspace: Workspace) -> list[psutil.Process]:
+    """Return the process that works the queue off and the trainings that it has started."""
+    worker = RunQueue(workspace.folder).worker()
+    if worker is None:
+        return []
+    process = psutil.Process(worker["pid"])
+    return [process, *process.children(recursive=True)]
 
 
 @pytest.fixture(scope="module")
@@ -297,6 +305,53 @@ def test_a_killed_trainer_is_noticed_and_a_new_page_follows_what_runs(
 
 
 def test_a_training_may_end_with_the_program_that_started_it(workspace: Workspace) -> None:
+    with program_that_trains(workspace, keeps_running=False):
+        pass
+    wait_until(lambda: _says(_journal(workspace), '"cancelled"'), PATIENCE_SECONDS, what="its end")
+    assert (workspace.runs / "long" / "checkpoints" / "last.ckpt").is_file()
+
+
+@pytest.mark.usefixtures("application")
+def test_a_training_outlives_the_program_that_was_killed_and_is_found_by_the_next(
+    workspace: Workspace,
+) -> None:
+    with program_that_trains(workspace, keeps_running=True):
+        pass
+    again = OpenPage(workspace)
+    assert again.page.progress.followed == "long"
+    again.wait_for("running")
+    before = again.done
+    wait_until(lambda: again.done > before, PATIENCE_SECONDS, what="further iterations")
+    click(again.progress.cancelButton)
+    again.wait_for("cancelled")
+    again.close()
+
+
+@pytest.mark.usefixtures("application")
+def test_program_and_trainer_may_be_killed_together_and_the_next_goes_on(
+    workspace: Workspace,
+) -> None:
+    checkpoint = workspace.runs / "long" / "checkpoints" / "last.ckpt"
+    with program_that_trains(workspace, keeps_running=True):
+        wait_until(checkpoint.is_file, PATIENCE_SECONDS, what="a checkpoint")
+        for process in _queue_processes(workspace):
+            process.kill()
+    again = OpenPage(workspace)
+    assert again.page.progress.followed == "long"
+    again.wait_for("killed")
+    before = again.done
+    assert before >= int(TINY["training.checkpoint_every"])
+    click(again.progress.resumeButton)
+    again.wait_for("running")
+    wait_until(lambda: again.done > before, PATIENCE_SECONDS, what="the rest of it")
+    click(again.progress.cancelButton)
+    again.wait_for("cancelled")
+    again.close()
+
+
+@contextmanager
+def program_that_trains(workspace: Workspace, *, keeps_running: bool) -> Iterator[None]:
+    """Start a training in another process, as the page does, and kill that process at the end."""
     script = (
         "import sys, time\n"
         "from pathlib import Path\n"
@@ -305,7 +360,7 @@ def test_a_training_may_end_with_the_program_that_started_it(workspace: Workspac
         "from CrossModalSegLib.bridge.training.workspace import Workspace\n"
         "folder, overrides = Path(sys.argv[1]), eval(sys.argv[2])\n"
         "runner = QueueRunner(Workspace(folder))\n"
-        "runner.keeps_running = False\n"
+        "runner.keeps_running = eval(sys.argv[3])\n"
         "cohorts = folder / 'cohorts'\n"
         "runner.add(TrainingRequest(task='cardiac', method='source_only', preset='quick',"
         " source=cohorts / 'cohort ct', target=cohorts / 'cohort mr_bssfp',"
@@ -313,15 +368,19 @@ def test_a_training_may_end_with_the_program_that_started_it(workspace: Workspac
         "time.sleep(600)\n"
     )
     overrides = {name: int(value) for name, value in TINY.items()} | {"method.iterations": 9000}
-    gui = subprocess.Popen([sys.executable, "-c", script, str(workspace.folder), repr(overrides)])
-    journal = workspace.runs / "long" / "journal.jsonl"
+    arguments = (str(workspace.folder), repr(overrides), repr(keeps_running))
+    program = subprocess.Popen([sys.executable, "-c", script, *arguments])
     try:
+        journal = _journal(workspace)
         wait_until(lambda: _says(journal, '"progress"'), PATIENCE_SECONDS, what="a training")
+        yield
     finally:
-        gui.kill()
-        gui.wait()
-    wait_until(lambda: _says(journal, '"cancelled"'), PATIENCE_SECONDS, what="its end")
-    assert (workspace.runs / "long" / "checkpoints" / "last.ckpt").is_file()
+        program.kill()
+        program.wait()
+
+
+def _journal(workspace: Workspace) -> Path:
+    return workspace.runs / "long" / "journal.jsonl"
 
 
 def test_settings_are_checked_and_a_measurement_writes_nothing(page: OpenPage) -> None:
