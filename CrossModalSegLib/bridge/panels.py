@@ -39,10 +39,10 @@ def _tiles_by_slicer(panel: CasePanel) -> Tiles:
     from CrossModalSegLib.bridge.scene import headless_scene
     from CrossModalSegLib.bridge.segmentations import (
         labels_to_node,
-        make_enclosing_surfaces_translucent,
         style_as_fill,
         style_as_outline,
     )
+    from CrossModalSegLib.bridge.surfaces import make_enclosing_surfaces_translucent
     from CrossModalSegLib.bridge.views import SliceView, SurfaceView
     from CrossModalSegLib.bridge.volumes import set_window, volume_to_node
 

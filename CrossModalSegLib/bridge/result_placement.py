@@ -9,10 +9,10 @@ from CrossModalSegLib.bridge.result_views import show_result
 from CrossModalSegLib.bridge.scene import import_slicer
 from CrossModalSegLib.bridge.segmentations import (
     check_values,
-    make_surfaces,
     structures_of,
 )
 from CrossModalSegLib.bridge.segments import describe_segment, make_segment, structure_images
+from CrossModalSegLib.bridge.surfaces import make_surfaces
 from CrossModalSegLib.bridge.terminology import offer_terminology
 from CrossModalSegLib.bridge.volumes import in_frame_of, place_beside
 from CrossModalSegLib.core.errors import UnknownNameError

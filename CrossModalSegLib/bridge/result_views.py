@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from CrossModalSegLib.bridge.scene import import_slicer, import_vtk
-from CrossModalSegLib.bridge.segmentations import make_surfaces
+from CrossModalSegLib.bridge.surfaces import make_surfaces
 from CrossModalSegLib.bridge.volumes import (
     image_to_array,
     matrix_from_vtk,

@@ -128,27 +128,6 @@ def style_as_fill(node: Any, *, fill_opacity: float = 0.45, outline_thickness: i
     display.SetSliceIntersectionThickness(outline_thickness)
 
 
-def make_surfaces(node: Any) -> None:
-    """Make closed surfaces for 3D views, unless they are there, so that inner ones are seen too."""
-    closed_surface = import_slicer().vtkSegmentationConverter.GetClosedSurfaceRepresentationName()
-    if node.GetSegmentation().ContainsRepresentation(closed_surface):
-        return
-    node.CreateClosedSurfaceRepresentation()
-    make_enclosing_surfaces_translucent(node)
-
-
-def make_enclosing_surfaces_translucent(node: Any, opacity: float = 0.3) -> None:
-    """Let 3D views show what lies inside another structure, a ventricle in its wall for example."""
-    boxes = _surface_boxes(node)
-    # Otherwise the inside of a wall and the surface of what it touches flicker through each other.
-    node.GetDisplayNode().BackfaceCullingOn()
-    for segment_id, box in boxes.items():
-        encloses = any(
-            other != segment_id and _lies_within(inner, box) for other, inner in boxes.items()
-        )
-        node.GetDisplayNode().SetSegmentOpacity3D(segment_id, opacity if encloses else 1.0)
-
-
 def style_as_outline(node: Any, colour: Colour, *, thickness: int = 2) -> None:
     """Show segments as outlines of one colour in slices, and not at all in 3D."""
     display = node.GetDisplayNode()
@@ -159,24 +138,6 @@ def style_as_outline(node: Any, colour: Colour, *, thickness: int = 2) -> None:
     display.Visibility3DOff()
     for segment_id in node.GetSegmentation().GetSegmentIDs():
         display.SetSegmentOverrideColor(segment_id, *colour_fractions(colour))
-
-
-def _surface_boxes(node: Any) -> dict[str, NDArray[np.float64]]:
-    """Return the bounding box of each segment's closed surface, (axis, low and high)."""
-    boxes = {}
-    for segment_id in node.GetSegmentation().GetSegmentIDs():
-        surface = node.GetClosedSurfaceInternalRepresentation(segment_id)
-        if surface is not None and surface.GetNumberOfPoints():
-            boxes[segment_id] = np.array(surface.GetBounds()).reshape(3, 2)
-    return boxes
-
-
-def _lies_within(inner: NDArray[np.float64], outer: NDArray[np.float64]) -> bool:
-    """Tell whether a box lies in a larger one, give or take a tenth of its own size."""
-    slack = 0.1 * (inner[:, 1] - inner[:, 0])
-    inside = (inner[:, 0] >= outer[:, 0] - slack) & (inner[:, 1] <= outer[:, 1] + slack)
-    smaller = np.prod(inner[:, 1] - inner[:, 0]) < np.prod(outer[:, 1] - outer[:, 0])
-    return bool(inside.all() and smaller)
 
 
 def _set_reference_geometry(node: Any, labels: Volume, reference: Any) -> None:

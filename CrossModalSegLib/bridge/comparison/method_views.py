@@ -15,8 +15,9 @@ from CrossModalSegLib.bridge.comparison.comparison_layout import VIEW_PREFIX, Co
 from CrossModalSegLib.bridge.comparison.segment_matching import find_segment
 from CrossModalSegLib.bridge.drawing import FILL_OPACITY, REFERENCE_COLOUR
 from CrossModalSegLib.bridge.scene import import_slicer
-from CrossModalSegLib.bridge.segmentations import make_surfaces, structures_of
+from CrossModalSegLib.bridge.segmentations import structures_of
 from CrossModalSegLib.bridge.segments import colour_fractions
+from CrossModalSegLib.bridge.surfaces import surface_steps
 
 SEGMENTATION_CLASS = "vtkMRMLSegmentationNode"
 DISPLAY_CLASS = "vtkMRMLSegmentationDisplayNode"
@@ -135,10 +136,9 @@ class MethodViews:
 
 
 def add_surfaces(comparison: Comparison) -> Iterator[None]:
-    """Make the closed surfaces of one method with each step, for 3D views."""
+    """Make the closed surfaces of all methods, of one structure with each step, for 3D views."""
     for shown in comparison.methods:
-        make_surfaces(shown.segmentation)
-        yield
+        yield from surface_steps(shown.segmentation)
 
 
 def _add_display(segmentation: Any, role: str) -> Any:
