@@ -61,6 +61,7 @@ def scroll(num_views: int, size_px: int, shape_kji: tuple[int, ...], frames: int
     grid = Volume(labels, np.eye(4))
     with headless_scene() as session:
         link = linking(session)
+        usual = SliceView(session, "Red")  # where the segmentations are seen as the user set them
         comparison = compare(
             add_volume(session, grid), [shifted(grid, 2 * n) for n in range(num_views)], grid
         )
@@ -83,7 +84,7 @@ def scroll(num_views: int, size_px: int, shape_kji: tuple[int, ...], frames: int
                 view.window.Render()
             seconds.append(time.perf_counter() - began)
         shown.leave()
-        del link
+        del link, usual
     return seconds
 
 
