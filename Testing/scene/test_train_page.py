@@ -12,28 +12,23 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 
-from CrossModalSegLib.bridge.installation import InstallationState
 from CrossModalSegLib.bridge.training.workspace import Workspace
 from CrossModalSegLib.bundle.reading import read_bundle
-from CrossModalSegLib.training.run_queue import RunQueue
 from Testing.scene.harness.interaction import (
     GuiClock,
     choose,
     click,
-    enter_text,
     process_events,
     screenshot,
     tool_tip,
     wait_until,
 )
 from Testing.scene.harness.session import SlicerApplication, slicer_application
+from Testing.scene.open_train_page import PATIENCE_SECONDS, OpenTrainPage, queue_processes
 from Testing.unit.tiny_cohorts import tiny_cohort
 
-UI_FOLDER = Path(__file__).parents[2] / "CrossModalSeg" / "Resources" / "UI"
-PATIENCE_SECONDS = 400.0
 LONGEST_GAP_SECONDS = 0.1
 
 TINY = {
@@ -46,137 +41,6 @@ TINY = {
     "training.validate_every": "90",
     "training.preview_every": "100",
 }
-
-
-class Installed:
-    """An installer that has found everything."""
-
-    def check(self) -> InstallationState:
-        """Say so."""
-        return InstallationState(ready=True, missing=(), torch="ready", explanation="")
-
-    def shutdown(self) -> None:
-        """Nothing runs."""
-
-
-class Jobs:
-    """Stands for the worker, which training does not need."""
-
-    def restart(self) -> None:
-        """Do nothing."""
-
-
-class Service:
-    """What the page takes of the Segment page's service."""
-
-    jobs = Jobs()
-
-
-class OpenPage:
-    """The page in a window of its own, over a workspace in a temporary folder."""
-
-    def __init__(self, workspace: Workspace) -> None:
-        import slicer
-
-        from CrossModalSegLib.widget.train_page import TrainPage
-
-        self.workspace = workspace
-        self.used: list[Path] = []
-        self.widget = slicer.util.loadUI(str(UI_FOLDER / "TrainPage.ui"))
-        self.widget.resize(520, 1200)
-        self.widget.show()
-        self.page = TrainPage(
-            self.widget,
-            Service(),  # type: ignore[arg-type]
-            lambda name: str(UI_FOLDER / name),
-            self.used.append,
-            workspace=workspace,
-            installer=Installed(),  # type: ignore[arg-type]
-        )
-        self.page.enter()
-        self.method, self.progress = self.page.method.ui, self.page.progress.ui
-
-    @property
-    def message(self) -> str:
-        """What the message area says; "" if it is hidden."""
-        ui = self.page.ui
-        return str(ui.messageLabel.text) if ui.messageFrame.visible else ""
-
-    @property
-    def state(self) -> str:
-        """State of the run that is followed."""
-        monitor = self.page.progress.monitor
-        return "" if monitor is None else monitor.state
-
-    @property
-    def done(self) -> int:
-        """Iterations of the run that is followed."""
-        monitor = self.page.progress.monitor
-        return 0 if monitor is None else monitor.log.done
-
-    def choose_data(self) -> None:
-        """Choose the cohorts of the workspace, and wait for the methods."""
-        ui = self.page.data.ui
-        choose(ui.taskBox, "Cardiac substructures")
-        for role, cohort in (("source", "cohort ct"), ("target", "cohort mr_bssfp")):
-            choose(getattr(ui, f"{role}KindBox"), "Prepared cohort")
-            choose(getattr(ui, f"{role}CohortBox"), cohort)
-        click(ui.checkButton)
-        wait_until(lambda: not self.page.data.is_busy, PATIENCE_SECONDS, what="data checked")
-        wait_until(
-            lambda: self.method.methodBox.count, PATIENCE_SECONDS, what="the list of methods"
-        )
-        process_events(0.1)
-
-    def choose_tiny(self, method: str = "Source only", **changes: str) -> None:
-        """Choose a method and make its preset tiny."""
-        choose(self.method.methodBox, method)
-        self.method.settingsButton.collapsed = False
-        for name, value in {**TINY, **changes}.items():
-            self.change(name, value)
-
-    def change(self, name: str, value: str) -> None:
-        """Change a setting of the preset."""
-        choose(self.method.settingBox, name)
-        click(self.method.addSettingButton)
-        _set(self, name, value)
-
-    def start(self, name: str) -> None:
-        """Start what is chosen."""
-        enter_text(self.method.nameEdit, name)
-        click(self.method.startButton)
-
-    def wait_for(self, *states: str) -> None:
-        """Wait until the run that is followed is in one of some states."""
-        wait_until(
-            lambda: self.state in states or self.message,
-            PATIENCE_SECONDS,
-            what=f"{states}, but it is {self.state!r}",
-        )
-        assert self.state in states, self.message
-
-    def close(self) -> None:
-        """Close the page, and end what it has started."""
-        self.page.cleanup()
-        queue = self.page.runner.queue
-        for entry in queue.entries():
-            queue.remove(entry)
-        for process in _queue_processes(self.workspace):
-            process.kill()
-        wait_until(self._has_ended, PATIENCE_SECONDS, what="the end of the queue's process")
-
-    def _has_ended(self) -> bool:
-        self.page.runner.poll()
-        return not self.page.runner.is_working
-
-
-def _queue_processes(workspace: Workspace) -> list[psutil.Process]:
-    """Return the process that works the queue off and the trainings that it has started."""
-    worker = RunQueue(workspace.folder).worker()
-    if worker is None:
-        return []
-    process = psutil.Process(worker["pid"])
-    return [process, *process.children(recursive=True)]
 
 
 @pytest.fixture(scope="module")
@@ -207,13 +71,13 @@ def workspace(
 
 
 @pytest.fixture
-def page(application: SlicerApplication, workspace: Workspace) -> Iterator[OpenPage]:  # noqa: ARG001
-    page = OpenPage(workspace)
+def page(application: SlicerApplication, workspace: Workspace) -> Iterator[OpenTrainPage]:  # noqa: ARG001
+    page = OpenTrainPage(workspace)
     yield page
     page.close()
 
 
-def test_nothing_can_start_before_data_are_chosen(page: OpenPage) -> None:
+def test_nothing_can_start_before_data_are_chosen(page: OpenTrainPage) -> None:
     assert not page.method.startButton.enabled
     assert tool_tip(page.method.startButton)
     assert "No training" in page.progress.stateLabel.text
@@ -222,11 +86,11 @@ def test_nothing_can_start_before_data_are_chosen(page: OpenPage) -> None:
 
 
 def test_a_training_from_the_first_click_to_the_model(
-    page: OpenPage, application: SlicerApplication, tmp_path: Path
+    page: OpenTrainPage, application: SlicerApplication, tmp_path: Path
 ) -> None:
     page.choose_data()
     assert "No adaptation" in _described(page, "Source only")
-    page.choose_tiny(**{"method.iterations": "300"})
+    choose_tiny(page, **{"method.iterations": "300"})
     page.start("first")
     page.wait_for("running")
     wait_until(lambda: page.done >= 2, PATIENCE_SECONDS, what="iterations")
@@ -262,12 +126,12 @@ def test_a_training_from_the_first_click_to_the_model(
     assert "method.backbone.width=4" in config["overrides"]
 
 
-def test_a_cancelled_run_is_resumed_and_others_wait_for_it(page: OpenPage) -> None:
+def test_a_cancelled_run_is_resumed_and_others_wait_for_it(page: OpenTrainPage) -> None:
     page.choose_data()
-    page.choose_tiny(**{"method.iterations": "4000"})
+    choose_tiny(page, **{"method.iterations": "4000"})
     page.start("long")
     page.wait_for("running")
-    _set(page, "method.iterations", "6")
+    page.set_value("method.iterations", "6")
     page.start("short")
     wait_until(lambda: "1 run waits" in page.progress.queueLabel.text, 20, what="a queue")
     wait_until(lambda: page.done >= 4, PATIENCE_SECONDS, what="a checkpoint")
@@ -286,14 +150,14 @@ def test_a_cancelled_run_is_resumed_and_others_wait_for_it(page: OpenPage) -> No
 
 
 def test_a_killed_trainer_is_noticed_and_a_new_page_follows_what_runs(
-    page: OpenPage, workspace: Workspace
+    page: OpenTrainPage, workspace: Workspace
 ) -> None:
     page.choose_data()
-    page.choose_tiny(**{"method.iterations": "4000"})
+    choose_tiny(page, **{"method.iterations": "4000"})
     page.start("long")
     page.wait_for("running")
     page.page.cleanup()
-    again = OpenPage(workspace)
+    again = OpenTrainPage(workspace)
     assert again.page.progress.followed == "long"
     again.wait_for("running")
     wait_until(lambda: again.done >= 4, PATIENCE_SECONDS, what="a checkpoint")
@@ -317,7 +181,7 @@ def test_a_training_outlives_the_program_that_was_killed_and_is_found_by_the_nex
 ) -> None:
     with program_that_trains(workspace, keeps_running=True):
         pass
-    again = OpenPage(workspace)
+    again = OpenTrainPage(workspace)
     assert again.page.progress.followed == "long"
     again.wait_for("running")
     before = again.done
@@ -334,9 +198,9 @@ def test_program_and_trainer_may_be_killed_together_and_the_next_goes_on(
     checkpoint = workspace.runs / "long" / "checkpoints" / "last.ckpt"
     with program_that_trains(workspace, keeps_running=True):
         wait_until(checkpoint.is_file, PATIENCE_SECONDS, what="a checkpoint")
-        for process in _queue_processes(workspace):
+        for process in queue_processes(workspace):
             process.kill()
-    again = OpenPage(workspace)
+    again = OpenTrainPage(workspace)
     assert again.page.progress.followed == "long"
     again.wait_for("killed")
     before = again.done
@@ -383,12 +247,12 @@ def _journal(workspace: Workspace) -> Path:
     return workspace.runs / "long" / "journal.jsonl"
 
 
-def test_settings_are_checked_and_a_measurement_writes_nothing(page: OpenPage) -> None:
+def test_settings_are_checked_and_a_measurement_writes_nothing(page: OpenTrainPage) -> None:
     page.choose_data()
-    page.choose_tiny(**{"training.batch_size": "0"})
+    choose_tiny(page, **{"training.batch_size": "0"})
     assert not page.method.startButton.enabled
     assert "training.batch_size" in tool_tip(page.method.startButton)
-    _set(page, "training.batch_size", "2")
+    page.set_value("training.batch_size", "2")
     assert page.method.startButton.enabled
     values = page.page.method.overrides.values()
     assert values == {name: int(value) for name, value in TINY.items()} | {"training.batch_size": 2}
@@ -399,18 +263,17 @@ def test_settings_are_checked_and_a_measurement_writes_nothing(page: OpenPage) -
     assert not page.workspace.runs.exists()
 
 
-def _described(page: OpenPage, method: str) -> str:
+def choose_tiny(page: OpenTrainPage, method: str = "Source only", **changes: str) -> None:
+    """Choose a method and make its preset tiny."""
+    page.choose_method(method, {**TINY, **changes})
+
+
+def _described(page: OpenTrainPage, method: str) -> str:
     choose(page.method.methodBox, method)
     return str(page.method.methodLabel.text)
 
 
-def _set(page: OpenPage, name: str, value: str) -> None:
-    table = page.method.settingsTable
-    names = [table.item(row, 0).text() for row in range(table.rowCount)]
-    enter_text(table.cellWidget(names.index(name), 1), value)
-
-
-def _entry(page: OpenPage, name: str) -> str:
+def _entry(page: OpenTrainPage, name: str) -> str:
     box: Any = page.progress.runBox
     texts = [str(box.itemText(row)) for row in range(box.count)]
     return next(text for text in texts if text.startswith(name))
