@@ -121,6 +121,7 @@ class TrainRunsPanel:
     # What is shown
 
     def _tick(self) -> None:
+        was_busy = self.is_busy
         self._reading.poll()
         self._work.poll()
         if self._job is not None:
@@ -131,7 +132,8 @@ class TrainRunsPanel:
             self.refresh()
         elif not (self._is_open or self.is_busy or self._reading.is_active):
             self._poller.stop()
-        self._update_buttons()
+        if self.is_busy != was_busy:
+            self._update_buttons()
 
     def _on_read(self, entries: tuple[RunEntry, ...]) -> None:
         """Show the list, then find out what the runs take on the disk."""

@@ -19,6 +19,9 @@ Convert = Callable[[Any], Any]
 _connections: dict[tuple[int, str, int], list[tuple[Any, Any]]] = {}
 """(object, signal, arguments) -> what was asked for and what was connected in its place."""
 
+_signals: dict[type, dict[str, list[str]]] = {}
+"""Class -> name of a signal -> its signatures."""
+
 
 class Signal:
     """A signal of an object, as `button.clicked`.
@@ -81,14 +84,20 @@ def signatures(obj: QtCore.QObject, name: str) -> list[str]:
     documented = getattr(type(obj), "SIGNALS", {}).get(name)
     if documented is not None:
         return list(documented)
-    meta = obj.metaObject()
-    methods = (meta.method(index) for index in range(meta.methodCount()))
-    return [
-        bytes(method.methodSignature().data()).decode()
-        for method in methods
-        if method.methodType() == QtCore.QMetaMethod.MethodType.Signal
-        and bytes(method.name().data()).decode() == name
-    ]
+    kind = type(obj)
+    if kind not in _signals:
+        _signals[kind] = _read_signals(obj.metaObject())
+    return _signals[kind].get(name, [])
+
+
+def _read_signals(meta: QtCore.QMetaObject) -> dict[str, list[str]]:
+    """Return the signatures of all signals of a class by their names; takes a millisecond."""
+    found: dict[str, list[str]] = {}
+    for method in (meta.method(index) for index in range(meta.methodCount())):
+        if method.methodType() == QtCore.QMetaMethod.MethodType.Signal:
+            name = bytes(method.name().data()).decode()
+            found.setdefault(name, []).append(bytes(method.methodSignature().data()).decode())
+    return found
 
 
 def argument_count(signature: str) -> int:
