@@ -52,6 +52,10 @@ class ClassBalance:
             )
 
 
+MATCHED_HEIGHT = 0.05
+"""Largest difference of the heights of two slices that are matched; the volume is 1 high."""
+
+
 @dataclass(frozen=True)
 class SliceBatch:
     """Slices of one domain."""
@@ -124,16 +128,38 @@ class SliceSampler:
 
     def next(self) -> SliceBatch:
         """Draw the next batch."""
+        return self.read(self.draw())
+
+    def draw(self) -> list[int]:
+        """Draw the numbers of the next batch's slices."""
         chosen = [self._draw_balanced() for _ in range(self._balanced_count)]
-        chosen += [self._draw(len(self)) for _ in range(self.batch_size - self._balanced_count)]
-        return self.read(chosen)
+        return chosen + [self._draw(len(self)) for _ in range(self.batch_size - len(chosen))]
+
+    def draw_at(self, heights: Sequence[float]) -> list[int]:
+        """Draw the number of a slice of any case near each height.
+
+        Args:
+            heights: 0 is a volume's first slice, 1 its last.
+        """
+        chosen = []
+        for height in heights:
+            place = self._draw(len(self._cases))
+            shift = MATCHED_HEIGHT * (2 * torch.rand((), generator=self._generator).item() - 1)
+            depth = self._cases[place].shape[0]
+            row = round(min(max(height + shift, 0.0), 1.0) * (depth - 1))
+            chosen.append(int(self._first_slices[place]) + row)
+        return chosen
+
+    def heights(self, slice_numbers: Sequence[int]) -> list[float]:
+        """Return where slices lie in their volumes, from 0 (the first) to 1 (the last)."""
+        places = [self._place(number) for number in slice_numbers]
+        return [row / max(1, case.shape[0] - 1) for case, row in places]
 
     def read(self, slice_numbers: Sequence[int]) -> SliceBatch:
         """Read slices by their number in the split, from 0 to len - 1."""
         images, labels = [], []
         for number in slice_numbers:
-            place = int(np.searchsorted(self._first_slices, number, side="right")) - 1
-            case, row = self._cases[place], number - int(self._first_slices[place])
+            case, row = self._place(number)
             images.append(np.array(self.cohort.channels(case)[row], dtype=np.float32))
             stored = self.cohort.labels(case) if self._is_labelled else None
             if stored is not None:
@@ -151,6 +177,11 @@ class SliceSampler:
         """Continue where `state` was taken."""
         self._generator.set_state(state["generator"])
         self._next_class = int(state["next_class"])
+
+    def _place(self, number: int) -> tuple[CohortCase, int]:
+        """Return the case of a slice, and which of its slices it is."""
+        place = int(np.searchsorted(self._first_slices, number, side="right")) - 1
+        return self._cases[place], number - int(self._first_slices[place])
 
     def _draw(self, count: int) -> int:
         return int(torch.randint(count, (), generator=self._generator))
@@ -179,11 +210,14 @@ class UnpairedSampler:
 
     Args:
         source: Labelled; its split `train` is drawn from, balanced over classes.
-        target: Its split `train` is drawn from, uniformly.
+        target: Its split `train` is drawn from.
         batch_size: Slices of each domain.
         seed: Of all that is random here.
         augment: Changes source slices with their labels, and target slices (labels None).
         balance: How source slices are balanced.
+        match_heights: Whether target slices are drawn at the heights, in their volumes, of the
+            batch's source slices, so that critics compare like with like; else uniformly. Of use
+            where volumes of both domains show the same part of the body.
 
     Raises:
         CohortError: The source has no labels, or a split is empty.
@@ -198,7 +232,10 @@ class UnpairedSampler:
         seed: int,
         augment: Augment | None = None,
         balance: ClassBalance | None = None,
+        *,
+        match_heights: bool = False,
     ) -> None:
+        self._match_heights = match_heights
         balance = balance or ClassBalance()
         self._source = SliceSampler(
             source, "train", batch_size, derive_seed(seed, "source"), balance
@@ -216,7 +253,13 @@ class UnpairedSampler:
 
     def next(self) -> UnpairedBatch:
         """Draw the next batch."""
-        source, target = self._source.next(), self._target.next()
+        chosen = self._source.draw()
+        source = self._source.read(chosen)
+        if self._match_heights:
+            heights = self._source.heights(chosen)
+            target = self._target.read(self._target.draw_at(heights))
+        else:
+            target = self._target.next()
         x_s, y_s, x_t = source.images, source.labels, target.images
         if self._augment is not None:
             x_s, y_s = self._augment(x_s, y_s, self._generator)
