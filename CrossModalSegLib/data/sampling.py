@@ -34,10 +34,15 @@ class ClassBalance:
         fraction: Share of a batch that is chosen to hold a given class, each class in turn; the
             rest is uniform over all slices.
         minimum_voxels: A slice holds a class from this many voxels on.
+        match_heights: Whether target slices are drawn at the heights, in their volumes, of the
+            source slices that were chosen; else uniformly. Otherwise the source shows more of the
+            body in a slice than the target does, and translators learn to take it away. Of use
+            where the volumes of both domains show the same part of the body.
     """
 
     fraction: float = 0.75
     minimum_voxels: int = 8
+    match_heights: bool = False
 
     def __post_init__(self) -> None:
         """Refuse numbers that mean nothing.
@@ -214,10 +219,7 @@ class UnpairedSampler:
         batch_size: Slices of each domain.
         seed: Of all that is random here.
         augment: Changes source slices with their labels, and target slices (labels None).
-        balance: How source slices are balanced.
-        match_heights: Whether target slices are drawn at the heights, in their volumes, of the
-            batch's source slices, so that critics compare like with like; else uniformly. Of use
-            where volumes of both domains show the same part of the body.
+        balance: How source slices are balanced, and what is drawn beside them.
 
     Raises:
         CohortError: The source has no labels, or a split is empty.
@@ -232,15 +234,13 @@ class UnpairedSampler:
         seed: int,
         augment: Augment | None = None,
         balance: ClassBalance | None = None,
-        *,
-        match_heights: bool = False,
     ) -> None:
-        self._match_heights = match_heights
         balance = balance or ClassBalance()
         self._source = SliceSampler(
             source, "train", batch_size, derive_seed(seed, "source"), balance
         )
         self._target = SliceSampler(target, "train", batch_size, derive_seed(seed, "target"))
+        self._matches_heights = balance.match_heights
         self._augment = augment
         self._generator = Generator().manual_seed(derive_seed(seed, "augmentation"))
         if self._source.slice_shape != self._target.slice_shape:
@@ -255,7 +255,7 @@ class UnpairedSampler:
         """Draw the next batch."""
         chosen = self._source.draw()
         source = self._source.read(chosen)
-        if self._match_heights:
+        if self._matches_heights:
             heights = self._source.heights(chosen)
             target = self._target.read(self._target.draw_at(heights))
         else:

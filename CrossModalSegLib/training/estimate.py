@@ -100,7 +100,6 @@ def estimate(
         seed=seed,
         augment=settings.spatial,
         balance=settings.balance,
-        match_heights=settings.match_heights,
     )
     reporter.stage("measure", len(engine.stages))
     stages = []

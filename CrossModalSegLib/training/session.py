@@ -55,7 +55,6 @@ class TrainingSession:
             seed=inputs.seed + 7919 * rank,
             augment=self.settings.spatial,
             balance=self.settings.balance,
-            match_heights=self.settings.match_heights,
         )
         torch.manual_seed(inputs.seed + 104729 * rank)
         self.validation = fixed_slices(

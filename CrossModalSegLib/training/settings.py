@@ -46,11 +46,7 @@ class TrainingSettings:
     batch_size: int = 8
     """Slices of each domain in a batch (DSAN, Sec. IV.A.2)."""
     balance: ClassBalance = field(default_factory=ClassBalance)
-    """How often labelled slices of rare structures are seen."""
-    match_heights: bool = False
-    """Draw target slices at the heights, in their volumes, of the source slices that the balance
-    has chosen. Else critics learn that the source shows more of the body in a slice, and
-    translators to take it away; of use where volumes of both domains show the same part of it."""
+    """How often labelled slices of rare structures are seen, and what is drawn beside them."""
     spatial: SpatialAugmentation = field(default_factory=SpatialAugmentation)
     """Random rotation, scale and shift of the slices of both domains."""
     precision: Precision = "auto"

@@ -14,6 +14,7 @@ from CrossModalSegLib.core.errors import CohortError, ConfigError, MismatchError
 from CrossModalSegLib.core.tensors import Images, Labels
 from CrossModalSegLib.data.cohort import Cohort
 from CrossModalSegLib.data.sampling import (
+    MATCHED_HEIGHT,
     ClassBalance,
     SliceSampler,
     UnpairedSampler,
@@ -100,6 +101,35 @@ def test_unlabelled_slices_are_drawn_uniformly(target: Cohort) -> None:
     assert len(counts) == len(sampler) == sum(case.shape[0] for case in target.cases)
     assert counts.max() < 3 * counts.mean()
     assert sampler.next().labels is None
+
+
+def test_matched_target_slices_lie_at_the_heights_of_the_source_slices(
+    source: Cohort, target: Cohort
+) -> None:
+    matched, uniform = (
+        UnpairedSampler(source, target, 16, 0, balance=ClassBalance(match_heights=is_matched))
+        for is_matched in (True, False)
+    )
+    half_a_slice = max(0.5 / (case.shape[0] - 1) for case in target.cases)
+    assert _largest_difference(matched, source, target) <= MATCHED_HEIGHT + half_a_slice
+    assert _largest_difference(uniform, source, target) > 0.3
+
+
+def _largest_difference(sampler: UnpairedSampler, source: Cohort, target: Cohort) -> float:
+    """Return the largest difference of heights of the two domains' slices in a batch."""
+    batch = sampler.next()
+    differences = _heights(source, batch.x_s) - _heights(target, batch.x_t)
+    return float(np.abs(differences).max())
+
+
+def _heights(cohort: Cohort, images: Images) -> np.ndarray:
+    """Return where slices lie in their volumes, found by what is on them."""
+    known = {
+        np.array(image, np.float32).tobytes(): row / (case.shape[0] - 1)
+        for case in cohort.in_split("train")
+        for row, image in enumerate(cohort.channels(case))
+    }
+    return np.array([known[image.numpy().tobytes()] for image in images])
 
 
 def test_the_same_seed_draws_the_same_and_another_seed_does_not(
