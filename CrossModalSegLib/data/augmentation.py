@@ -98,7 +98,7 @@ class AppearanceAugmentation:
         if self.is_identity:
             return images
         images = self._remap(images)
-        unit = ((images + 1) / 2).clamp(0, 1) ** torch.exp(_like(images, self.gamma))
+        unit = _power(((images + 1) / 2).clamp(0, 1), torch.exp(_like(images, self.gamma)))
         unit = self._blur(unit * self._bias(images))
         changed = (unit * 2 - 1) * (1 + _like(images, self.contrast))
         changed = changed + _like(images, self.brightness)
@@ -122,6 +122,9 @@ class AppearanceAugmentation:
         blurred = F.avg_pool2d(F.pad(unit, (1, 1, 1, 1), mode="replicate"), 3, stride=1)
         return torch.where(chosen[:, None, None, None], blurred, unit)
 
+
+STEEPEST = 1e-3
+"""Below it a power of the intensity is a straight line: gradients may pass through augmentation."""
 
 STRONG_APPEARANCE = AppearanceAugmentation(
     gamma=0.5,
@@ -157,6 +160,12 @@ def random_remap(images: Images, knots: int) -> Images:
     lowest = curve.amin(dim=(1, 2, 3), keepdim=True)
     highest = curve.amax(dim=(1, 2, 3), keepdim=True)
     return (curve - lowest) / (highest - lowest).clamp(min=1e-3) * 2 - 1
+
+
+def _power(unit: Tensor, exponent: Tensor) -> Tensor:
+    """Return a power of numbers in [0, 1] whose slope is finite at 0, where images are black."""
+    power = unit.clamp(min=STEEPEST) ** exponent
+    return torch.where(unit < STEEPEST, unit * STEEPEST ** (exponent - 1), power)
 
 
 def _symmetric(count: int, half_range: float, generator: Generator) -> Tensor:

@@ -111,3 +111,21 @@ def test_equal_intensities_stay_equal_under_a_remap() -> None:
         for value in torch.unique(before):
             same = after[before == value]
             assert same.min() == same.max()
+
+
+def test_gradients_pass_through_black_pixels() -> None:
+    """A translator may be trained through the augmentation, and its images hold much black."""
+    torch.manual_seed(0)
+    images = (torch.rand(8, 1, 16, 16) * 2 - 1).clamp(min=-0.2)
+    images[:, :, :8] = -1.0
+    images.requires_grad_()
+    AppearanceAugmentation(gamma=0.5)(images).sum().backward()
+    assert images.grad is not None
+    assert images.grad.isfinite().all()
+    assert images.grad.abs().max() < 100
+
+
+def test_black_stays_black_under_gamma() -> None:
+    torch.manual_seed(0)
+    changed = AppearanceAugmentation(gamma=0.5)(torch.full((8, 1, 4, 4), -1.0))
+    assert torch.equal(changed, torch.full((8, 1, 4, 4), -1.0))
