@@ -67,7 +67,8 @@ def trial_settings(
     )
 
     name = _preset_name(direction, preset, list_presets(row.method))
-    overrides = (*suite.overrides, *row.overrides)
+    own = direction.overrides if method_class(row.method).uses_target else ()
+    overrides = (*suite.overrides, *own, *row.overrides)
     count = len(row.inputs(direction))
     loaded = load_preset(row.method, name, TASKS[direction.task], overrides, num_channels=count)
     config_class = method_class(row.method).config_class

@@ -65,6 +65,7 @@ class SuiteDirection:
         target: Modality without.
         metrics: Shown in the benchmark's own tables; Dice is among them.
         presets: Name of a preset -> the one that these data take instead, where a method has it.
+        overrides: Changes of the presets of methods that look at target images.
     """
 
     name: str
@@ -76,6 +77,7 @@ class SuiteDirection:
     target: str
     metrics: tuple[str, ...] = ("dice", "assd_voxels")
     presets: Mapping[str, str] = field(default_factory=dict)
+    overrides: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
