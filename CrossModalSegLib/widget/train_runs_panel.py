@@ -33,8 +33,10 @@ from CrossModalSegLib.widget.runs_table import RunsTable
 from CrossModalSegLib.widget.runs_texts import delete_question, details_text, no_runs
 
 TICK_MILLISECONDS = 50
-TICKS_PER_LOOK = 40
-"""Between two readings of the list while the page is open: two seconds."""
+"""Between two looks at what is being read or done."""
+
+READ_MILLISECONDS = 2000
+"""Between two readings of the list while the page is open."""
 
 
 class TrainRunsPanel:
@@ -67,9 +69,9 @@ class TrainRunsPanel:
         self._described = ""
         self._job: CommandJob | None = None
         self._reading, self._work = BackgroundWork(), BackgroundWork()
-        self._is_open = self._is_outdated = False
-        self._ticks = 0
+        self._is_outdated = False
         self._poller = Poller(self._tick, TICK_MILLISECONDS)
+        self._reader = Poller(self._read_again, READ_MILLISECONDS)
         self._message = MessageArea(self.ui)
         self._table = RunsTable(self.ui.runsTable)
         self._connect()
@@ -87,12 +89,12 @@ class TrainRunsPanel:
 
     def enter(self) -> None:
         """The user opened the page: look at the runs from now on."""
-        self._is_open = True
+        self._reader.start()
         self.refresh()
 
     def exit(self) -> None:
         """The user left the page; what was begun is finished unseen."""
-        self._is_open = False
+        self._reader.stop()
 
     def refresh(self) -> None:
         """Read the list anew, in the background; the selection stays."""
@@ -104,6 +106,7 @@ class TrainRunsPanel:
     def cleanup(self) -> None:
         """Let go of everything; what is being removed is removed first."""
         self._poller.stop()
+        self._reader.stop()
         if self._job is not None:
             self._job.shutdown()
         self._reading.shutdown()
@@ -126,14 +129,16 @@ class TrainRunsPanel:
         self._work.poll()
         if self._job is not None:
             self._job.poll()
-        self._ticks += self._is_open
-        if self._is_outdated or self._ticks >= TICKS_PER_LOOK:
-            self._ticks = 0
+        if self._is_outdated:
             self.refresh()
-        elif not (self._is_open or self.is_busy or self._reading.is_active):
+        elif not (self.is_busy or self._reading.is_active):
             self._poller.stop()
         if self.is_busy != was_busy:
             self._update_buttons()
+
+    def _read_again(self) -> None:
+        if not self._reading.is_active:
+            self.refresh()
 
     def _on_read(self, entries: tuple[RunEntry, ...]) -> None:
         """Show the list, then find out what the runs take on the disk."""
@@ -226,6 +231,7 @@ class TrainRunsPanel:
         self.ui.busyLabel.setText(_("Writing the report of {name}…").format(name=entry.name))
         self._job = CommandJob(report_arguments(entry), take)
         self._job.start()
+        self._poller.start()
         self._update_buttons()
 
     def _take_report(self, event: Event, path: Path) -> None:
@@ -248,4 +254,5 @@ class TrainRunsPanel:
         self._work.start(
             lambda: delete_run(workspace, entry), lambda _result: self.refresh(), self._on_failure
         )
+        self._poller.start()
         self._update_buttons()

@@ -24,10 +24,14 @@ sys.path.insert(0, str(REPOSITORY))
 
 from CrossModalSegLib.bridge.processes import library_command, library_environment  # noqa: E402
 from CrossModalSegLib.bridge.training.workspace import Workspace  # noqa: E402
+from Testing.scene.harness.interaction import process_events  # noqa: E402
 from Testing.scene.harness.session import slicer_application  # noqa: E402
 from Testing.scene.open_train_page import OpenTrainPage  # noqa: E402
 
 MODALITIES = {"source": "ct", "target": "mr_bssfp"}
+SECONDS_PER_LOOK = 1.0
+"""At most so often this program, too, disturbs the training."""
+
 METHOD, METHOD_LABEL, PRESET = "dsan", "DSAN", "quick"
 
 
@@ -99,6 +103,8 @@ def train_in_page(workspace: Workspace, run: str, settings: dict[str, str]) -> N
         page.choose_data(*(cohort_name(modality) for modality in MODALITIES.values()))
         page.choose_method(METHOD_LABEL, settings)
         page.start(run)
+        while page.state != "finished" and not page.message:
+            process_events(SECONDS_PER_LOOK)
         page.wait_for("finished")
         page.close()
 
