@@ -52,9 +52,9 @@ def _convert_one_by_one(segmentation: Any, labelmap: str, closed_surface: str) -
     made = []
     for segment_id in segmentation.GetSegmentIDs():
         segment = segmentation.GetSegment(segment_id)
-        if segment is None:  # deleted since
+        image = None if segment is None else segment.GetRepresentation(labelmap)
+        if image is None:  # deleted since, or emptied
             continue
-        image = segment.GetRepresentation(labelmap)
         version = image.GetMTime()
         made.append((segment, image, version, _surface(segmentation, segment, closed_surface)))
         yield
