@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -22,13 +21,17 @@ from statistics import median
 REPOSITORY = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(REPOSITORY))
 
-from CrossModalSegLib.bridge.processes import library_command, library_environment  # noqa: E402
 from CrossModalSegLib.bridge.training.workspace import Workspace  # noqa: E402
 from Testing.scene.harness.interaction import process_events  # noqa: E402
 from Testing.scene.harness.session import slicer_application  # noqa: E402
 from Testing.scene.open_train_page import OpenTrainPage  # noqa: E402
+from Testing.scene.phantom_cohorts import (  # noqa: E402
+    MODALITIES,
+    cohort_name,
+    make_cohorts,
+    run_command,
+)
 
-MODALITIES = {"source": "ct", "target": "mr_bssfp"}
 SECONDS_PER_LOOK = 1.0
 """At most so often this program, too, disturbs the training."""
 
@@ -52,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     ratios = []
     with tempfile.TemporaryDirectory(prefix="crossmodalseg-cost-") as name:
         workspace = Workspace(Path(name) / "training")
-        make_cohorts(workspace.cohorts, Path(name), options.subjects)
+        make_cohorts(workspace.cohorts, options.subjects)
         for pair in range(options.pairs):
             seconds = {}
             for place in ("shell", "page") if pair % 2 == 0 else ("page", "shell"):
@@ -69,19 +72,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
             )
             sys.stdout.flush()
     sys.stdout.write(f"median ratio of {len(ratios)} pairs: {median(ratios):.3f}\n")
-
-
-def make_cohorts(folder: Path, scratch: Path, subjects: int) -> None:
-    """Make phantoms and prepare them as the tutorial does."""
-    folder.mkdir(parents=True)
-    for role, modality in MODALITIES.items():
-        files = str(scratch / modality)
-        phantoms = ["--modality", modality, "--subjects", str(subjects), "--output", files]
-        run_command("phantom", "cardiac", *phantoms)
-        options = ["--dataset", "folder", "--root", files, "--modality", modality]
-        options += ["--task", "cardiac", "--matrix", "64", "64", "--spacing", "3", "3"]
-        options += ["--labels", "required" if role == "source" else "ignored"]
-        run_command("prepare", *options, "--output", str(folder / cohort_name(modality)))
 
 
 def train_in_shell(workspace: Workspace, run: str, settings: dict[str, str]) -> None:
@@ -103,7 +93,7 @@ def train_in_page(workspace: Workspace, run: str, settings: dict[str, str]) -> N
         page.choose_data(*(cohort_name(modality) for modality in MODALITIES.values()))
         page.choose_method(METHOD_LABEL, settings)
         page.start(run)
-        while page.state != "finished" and not page.message:
+        while page.page.progress.is_active:
             process_events(SECONDS_PER_LOOK)
         page.wait_for("finished")
         page.close()
@@ -114,21 +104,6 @@ def journal_seconds(run: Path) -> float:
     lines = (run / "journal.jsonl").read_text(encoding="utf-8").splitlines()
     first, last = (json.loads(lines[index]) for index in (0, -1))
     return float(last["time"] - first["time"])
-
-
-def cohort_name(modality: str) -> str:
-    """Return the name of a modality's cohort in the workspace."""
-    return f"heart_{modality}"
-
-
-def run_command(*arguments: str) -> None:
-    """Run the library's command line.
-
-    Raises:
-        CalledProcessError: It failed.
-    """
-    command = library_command(*arguments, "--progress", "silent")
-    subprocess.run(command, check=True, env=library_environment())
 
 
 if __name__ == "__main__":

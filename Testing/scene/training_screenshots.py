@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import subprocess
-import tempfile
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
-from CrossModalSegLib.bridge.processes import library_command, library_environment
 from CrossModalSegLib.bridge.training.workspace import default_workspace
 from Testing.scene.harness.interaction import choose, click, enter_text, process_events, wait_until
+from Testing.scene.phantom_cohorts import MODALITIES, cohort_name, make_cohorts
 
 PATIENCE_SECONDS = 900.0
-SUBJECTS = "6"
-MODALITIES = {"source": "ct", "target": "mr_bssfp"}
+SUBJECTS = 6
 SECTIONS = ("dataSection", "methodSection", "progressSection", "runsSection")
 
 FOLLOWED = 40
@@ -37,7 +33,7 @@ def take_training(module: Any, take: Callable[[str], None]) -> None:
         module: The loaded module.
         take: Saves a picture of its panel under a name.
     """
-    _make_cohorts(default_workspace().cohorts)
+    make_cohorts(default_workspace().cohorts, SUBJECTS)
     pages = module.widget.pages
     pages.ui.pages.setCurrentWidget(pages.ui.trainTab)
     page = pages.train
@@ -62,33 +58,13 @@ def take_training(module: Any, take: Callable[[str], None]) -> None:
     page.cleanup()
 
 
-def _make_cohorts(folder: Path) -> None:
-    """Make phantoms and prepare them, as `docs/tutorial-train.md` does."""
-    folder.mkdir(parents=True, exist_ok=True)
-    data = Path(tempfile.mkdtemp(prefix="crossmodalseg-phantoms-"))
-    for role, modality in MODALITIES.items():
-        files = str(data / modality)
-        _run(
-            "phantom", "cardiac", "--modality", modality, "--subjects", SUBJECTS, "--output", files
-        )
-        options = ["--dataset", "folder", "--root", files, "--modality", modality]
-        options += ["--task", "cardiac", "--matrix", "64", "64", "--spacing", "3", "3"]
-        options += ["--labels", "required" if role == "source" else "ignored"]
-        _run("prepare", *options, "--output", str(folder / f"heart_{modality}"))
-
-
-def _run(*arguments: str) -> None:
-    command = library_command(*arguments, "--progress", "silent")
-    subprocess.run(command, check=True, env=library_environment())
-
-
 def _choose_data(page: Any) -> None:
     ui = page.data.ui
     page.data.refresh()
     choose(ui.taskBox, "Cardiac substructures")
     for role, modality in MODALITIES.items():
         choose(getattr(ui, f"{role}KindBox"), "Prepared cohort")
-        choose(getattr(ui, f"{role}CohortBox"), f"heart_{modality}")
+        choose(getattr(ui, f"{role}CohortBox"), cohort_name(modality))
     click(ui.checkButton)
     wait_until(lambda: not page.data.is_busy, PATIENCE_SECONDS, what="data checked")
     wait_until(lambda: page.method.ui.methodBox.count, PATIENCE_SECONDS, what="methods")
