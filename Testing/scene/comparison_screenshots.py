@@ -21,7 +21,7 @@ from Testing.scene.harness.session import SlicerApplication
 PATIENCE_SECONDS = 300.0
 SIZE_PX = 300
 UNSEEN_SEED = 950_001
-METHODS = ("DSAN", "GLUA")
+METHODS = ("bSSFP MR phantoms, DSAN", "bSSFP MR phantoms, GLUA")
 
 
 def take_comparison(
