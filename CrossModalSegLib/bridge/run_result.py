@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from CrossModalSegLib.bridge.result_placement import place_result, place_segments
+import numpy as np
+
+from CrossModalSegLib.bridge.result_placement import (
+    place_prepared,
+    recipe_of_result,
+    wanted_structures,
+)
 from CrossModalSegLib.bridge.run_request import RunInputs
+from CrossModalSegLib.bridge.segment_preparation import PreparedSegment, prepare_segments
 from CrossModalSegLib.bridge.segmentations import check_values
 from CrossModalSegLib.bridge.structure_volumes import StructureVolume, measure_structures
 from CrossModalSegLib.bridge.uncertainty_map import place_uncertainty
-from CrossModalSegLib.bridge.volumes import node_view
+from CrossModalSegLib.bridge.volumes import in_frame_of, node_view
 from CrossModalSegLib.core.errors import GeometryError
-from CrossModalSegLib.core.geometry import require_same_grid
+from CrossModalSegLib.core.geometry import Affine, require_same_grid
 from CrossModalSegLib.core.tasks import Task
 from CrossModalSegLib.core.volume import Volume
 from CrossModalSegLib.data.nrrd_reading import read_nrrd
@@ -27,6 +34,14 @@ class RunResult:
     labels: Volume
     volumes: tuple[StructureVolume, ...]
     uncertainty: Volume | None
+
+
+@dataclass(frozen=True, eq=False)
+class Preparation:
+    """Segments as they come into the scene, and the frame of the volume that they were made for."""
+
+    affine_ras: Affine
+    segments: list[PreparedSegment]
 
 
 def read_result(
@@ -56,32 +71,59 @@ def read_result(
     return RunResult(labels=labels, volumes=volumes, uncertainty=uncertainty)
 
 
-def place_run_result(result: RunResult, inputs: RunInputs) -> tuple[Any, Any]:
-    """Put a result into the scene of its volume, where the volume is by now.
+def prepare_run_result(result: RunResult, inputs: RunInputs) -> Callable[[], Preparation]:
+    """Look at the scene for what a thread needs to prepare the result's way into it.
 
     Returns:
-        The segmentation node, and the node of the uncertainty map or None.
+        The work; any thread may do it.
 
     Raises:
         CrossModalSegError: The volume was changed so that the result does not belong to it.
     """
-    volume_node, request, output_node = inputs.nodes[0], inputs.request, inputs.output_node
-    if output_node is not None and output_node.GetScene() is None:
-        output_node = None  # deleted meanwhile
+    volume_node, request, task = inputs.nodes[0], inputs.request, inputs.task
+    local = in_frame_of(volume_node, _on_present_grid(result.labels, volume_node))
+    recipe = recipe_of_result(volume_node, _output_of(inputs), with_surfaces=request.with_surfaces)
+    wanted = wanted_structures(task, request.structures)
+    return lambda: Preparation(
+        local.affine_ras, prepare_segments(local, wanted, nested=task.nested, recipe=recipe)
+    )
+
+
+def place_run_result(
+    result: RunResult, preparation: Preparation, inputs: RunInputs
+) -> tuple[Any, Any] | None:
+    """Put a result into the scene of its volume, where the volume is by now.
+
+    Returns:
+        The segmentation node, and the node of the uncertainty map or None; nothing if the volume
+        was given another place since the result was prepared, which must then be done anew.
+
+    Raises:
+        CrossModalSegError: The volume was changed so that the result does not belong to it.
+    """
+    volume_node, request = inputs.nodes[0], inputs.request
+    labels = _on_present_grid(result.labels, volume_node)
+    if not np.array_equal(in_frame_of(volume_node, labels).affine_ras, preparation.affine_ras):
+        return None
     name = f"{volume_node.GetName()} - {request.title}"
-    place = place_result if request.with_surfaces else place_segments
-    node = place(
-        _on_present_grid(result.labels, volume_node),
+    node = place_prepared(
+        preparation.segments,
         inputs.task,
         volume_node,
         volume_node.GetScene().GenerateUniqueName(name),
-        output_node=output_node,
-        structures=request.structures,
+        output_node=_output_of(inputs),
+        with_surfaces=request.with_surfaces,
     )
     if result.uncertainty is None:
         return node, None
     uncertainty = _on_present_grid(result.uncertainty, volume_node)
     return node, place_uncertainty(uncertainty, volume_node, node, f"{name} - uncertainty")
+
+
+def _output_of(inputs: RunInputs) -> Any:
+    """Return the segmentation to update, None if there is none, or not any more."""
+    node = inputs.output_node
+    return None if node is None or node.GetScene() is None else node
 
 
 def _on_present_grid(volume: Volume, volume_node: Any) -> Volume:

@@ -23,7 +23,13 @@ from CrossModalSegLib.bridge.run_request import (
     SegmentRequest,
     State,
 )
-from CrossModalSegLib.bridge.run_result import RunResult, place_run_result, read_result
+from CrossModalSegLib.bridge.run_result import (
+    Preparation,
+    RunResult,
+    place_run_result,
+    prepare_run_result,
+    read_result,
+)
 from CrossModalSegLib.bridge.volume_export import VolumeCopy, VolumesExport
 from CrossModalSegLib.core.errors import (
     Cancelled,
@@ -220,10 +226,19 @@ class SegmentRun:
     def _take_result(self, result: RunResult) -> None:
         """Say what comes now, so that it can be seen before it is done."""
         self._tell(self._bar.at("place"))
-        self._step = lambda: self._place(result)
+        self._step = lambda: self._prepare(result)
 
-    def _place(self, result: RunResult) -> None:
-        node, uncertainty_node = place_run_result(result, self._inputs)
+    def _prepare(self, result: RunResult) -> None:
+        """Make segments and surfaces beside the scene."""
+        work = prepare_run_result(result, self._inputs)
+        self._in_thread(work, lambda preparation: self._place(result, preparation))
+
+    def _place(self, result: RunResult, preparation: Preparation) -> None:
+        placed = place_run_result(result, preparation, self._inputs)
+        if placed is None:
+            self._step = lambda: self._prepare(result)
+            return
+        node, uncertainty_node = placed
         self._tell(self._bar.at("place", 1.0))
         self._end(
             "done",

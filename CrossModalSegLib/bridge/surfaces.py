@@ -2,13 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from CrossModalSegLib.bridge.background_work import YIELD_SECONDS
+from CrossModalSegLib.bridge.closed_surface import (
+    SegmentVoxels,
+    SurfaceRecipe,
+    affine_of,
+    closed_surface,
+    slicers_surface,
+    surface_recipe,
+)
 from CrossModalSegLib.bridge.scene import import_slicer
+from CrossModalSegLib.bridge.volumes import image_to_array
+
+
+def has_surfaces(node: Any) -> bool:
+    """Tell whether a segmentation has closed surfaces."""
+    closed_surface_name = (
+        import_slicer().vtkSegmentationConverter.GetClosedSurfaceRepresentationName()
+    )
+    return bool(node.GetSegmentation().ContainsRepresentation(closed_surface_name))
 
 
 def make_surfaces(node: Any) -> None:
@@ -18,21 +38,38 @@ def make_surfaces(node: Any) -> None:
 
 
 def surface_steps(node: Any) -> Iterator[None]:
-    """Make closed surfaces as `make_surfaces` does, of one segment with each step.
+    """Make closed surfaces as `make_surfaces` does, beside the program's own thread.
 
     Between two steps the program can do other things; the surfaces appear all at once, after the
     last one. They are what Slicer makes of the segments, by the segmentation's own parameters.
+    Nothing happens to a segmentation that was deleted meanwhile.
     """
-    segmentation = node.GetSegmentation()
-    converter = import_slicer().vtkSegmentationConverter
-    closed_surface = converter.GetClosedSurfaceRepresentationName()
-    if segmentation.ContainsRepresentation(closed_surface):
+    if has_surfaces(node):
         return
-    labelmap = converter.GetBinaryLabelmapRepresentationName()
+    segmentation = node.GetSegmentation()
+    labelmap = import_slicer().vtkSegmentationConverter.GetBinaryLabelmapRepresentationName()
     if segmentation.GetSourceRepresentationName() == labelmap:
-        yield from _convert_one_by_one(segmentation, labelmap, closed_surface)
+        sources = yield from _copied_sources(segmentation, labelmap)
+        surfaces = yield from _made(segmentation, sources)
+        if node.GetScene() is None:
+            return
+        made = zip(sources, surfaces, strict=True)
+        add_surfaces(
+            segmentation,
+            {source.segment_id: surface for source, surface in made if source.is_of_today},
+        )
     node.CreateClosedSurfaceRepresentation()  # makes what is missing, if anything is
     make_enclosing_surfaces_translucent(node)
+
+
+def add_surfaces(segmentation: Any, surfaces: Mapping[str, Any]) -> None:
+    """Give segments, by their identifiers, closed surfaces; None: as before."""
+    closed = import_slicer().vtkSegmentationConverter.GetClosedSurfaceRepresentationName()
+    for segment_id, surface in surfaces.items():
+        segment = segmentation.GetSegment(segment_id)
+        if segment is not None and surface is not None:
+            segment.AddRepresentation(closed, surface)
+    segmentation.InvokeEvent(segmentation.ContainedRepresentationNamesModified)
 
 
 def make_enclosing_surfaces_translucent(node: Any, opacity: float = 0.3) -> None:
@@ -47,37 +84,73 @@ def make_enclosing_surfaces_translucent(node: Any, opacity: float = 0.3) -> None
         node.GetDisplayNode().SetSegmentOpacity3D(segment_id, opacity if encloses else 1.0)
 
 
-def _convert_one_by_one(segmentation: Any, labelmap: str, closed_surface: str) -> Iterator[None]:
-    """Convert each segment in a segmentation of its own; take over what is still of today."""
-    made = []
+@dataclass(frozen=True, eq=False)
+class _Source:
+    """A segment, and what its voxels were when they were copied."""
+
+    segment_id: str
+    segment: Any
+    image: Any
+    version: int
+    voxels: SegmentVoxels
+
+    @property
+    def is_of_today(self) -> bool:
+        labelmap = import_slicer().vtkSegmentationConverter.GetBinaryLabelmapRepresentationName()
+        is_same = self.segment.GetRepresentation(labelmap) is self.image
+        return is_same and self.image.GetMTime() == self.version
+
+
+def _copied_sources(segmentation: Any, labelmap: str) -> Generator[None, None, list[_Source]]:
+    """Copy the voxels of all segments, those of one image with each step."""
+    copies: dict[Any, tuple[NDArray[Any], int]] = {}
+    sources = []
     for segment_id in segmentation.GetSegmentIDs():
         segment = segmentation.GetSegment(segment_id)
         image = None if segment is None else segment.GetRepresentation(labelmap)
-        if image is None:  # deleted since, or emptied
+        if image is None or image.IsEmpty():  # deleted since, or emptied
             continue
-        version = image.GetMTime()
-        made.append((segment, image, version, _surface(segmentation, segment, closed_surface)))
+        if image not in copies:
+            copies[image] = (image_to_array(image).copy(), image.GetMTime())
+            yield
+        array_kji, version = copies[image]
+        first_ijk = tuple(image.GetExtent()[::2])
+        value = int(segment.GetLabelValue())
+        voxels = SegmentVoxels(array_kji, value, first_ijk, affine_of(image))
+        sources.append(_Source(segment_id, segment, image, version, voxels))
+    return sources
+
+
+def _made(segmentation: Any, sources: Sequence[_Source]) -> Generator[None, None, list[Any]]:
+    """Make surfaces, in a thread where it makes Slicer's."""
+    recipe = surface_recipe(segmentation)
+    if recipe is None:
+        return (yield from _made_by_slicer(segmentation, sources))
+    return (yield from _made_by_thread(recipe, [source.voxels for source in sources]))
+
+
+def _made_by_slicer(
+    segmentation: Any, sources: Sequence[_Source]
+) -> Generator[None, None, list[Any]]:
+    surfaces = []
+    for source in sources:
+        surfaces.append(slicers_surface(segmentation, source.image, source.voxels.value))
         yield
-    for segment, image, version, surface in made:
-        is_same = segment.GetRepresentation(labelmap) is image and image.GetMTime() == version
-        if is_same and surface is not None:
-            segment.AddRepresentation(closed_surface, surface)
-    segmentation.InvokeEvent(segmentation.ContainedRepresentationNamesModified)
+    return surfaces
 
 
-def _surface(segmentation: Any, segment: Any, closed_surface: str) -> Any:
-    """Return a segment's surface, None where Slicer makes none."""
-    slicer = import_slicer()
-    alone = slicer.vtkSegmentation()
-    alone.SetSourceRepresentationName(segmentation.GetSourceRepresentationName())
-    alone.CopyConversionParameters(segmentation)
-    copy = slicer.vtkSegment()
-    copy.SetLabelValue(segment.GetLabelValue())
-    source = segmentation.GetSourceRepresentationName()
-    copy.AddRepresentation(source, segment.GetRepresentation(source))
-    alone.AddSegment(copy, "alone")
-    alone.CreateRepresentation(closed_surface)
-    return copy.GetRepresentation(closed_surface)
+def _made_by_thread(
+    recipe: SurfaceRecipe, segments: Sequence[SegmentVoxels]
+) -> Generator[None, None, list[Any]]:
+    executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="CrossModalSeg")
+    try:
+        futures = [executor.submit(closed_surface, voxels, recipe) for voxels in segments]
+        while not all(future.done() for future in futures):
+            yield
+            wait(futures, timeout=YIELD_SECONDS)
+        return [future.result() for future in futures]
+    finally:
+        executor.shutdown(wait=False, cancel_futures=True)
 
 
 def _surface_boxes(node: Any) -> dict[str, NDArray[np.float64]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import qt
@@ -12,6 +12,9 @@ from slicer.i18n import tr as _
 from CrossModalSegLib.bridge.result_placement import show_result
 from CrossModalSegLib.bridge.segmentations import volume_of
 from CrossModalSegLib.bridge.structure_volumes import StructureVolume, read_table
+from CrossModalSegLib.bridge.surfaces import has_surfaces, surface_steps
+
+_END = object()
 
 
 class ResultPanel:
@@ -19,10 +22,13 @@ class ResultPanel:
 
     Args:
         ui: Widgets of SegmentPage.ui.
+        on_work: Called when `poll` has something to do.
     """
 
-    def __init__(self, ui: Any) -> None:
+    def __init__(self, ui: Any, on_work: Callable[[], None]) -> None:
         self._ui = ui
+        self._on_work = on_work
+        self._surfaces: Iterator[None] | None = None
         self._parameters: Any = None
         self._volumes: Sequence[StructureVolume] = ()
         table = ui.volumesTable
@@ -39,6 +45,7 @@ class ResultPanel:
     def set_parameters(self, parameters: Any) -> None:
         """Show the result of these parameters."""
         self._parameters = parameters
+        self._surfaces = None
 
     def update(self) -> None:
         """Show the parameters' state, also that of a scene that was loaded."""
@@ -75,8 +82,26 @@ class ResultPanel:
         )
 
     def show(self, *_args: object) -> None:
-        """Show scan and result in all views, centred on the result."""
+        """Show scan and result in all views, centred on the result, with surfaces if wanted."""
         node = self._parameters.lastSegmentation if self._parameters is not None else None
+        if node is not None and self._parameters.showIn3D and not has_surfaces(node):
+            self._surfaces = surface_steps(node)
+            self._on_work()
+        else:
+            self._display(node)
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether surfaces are being made, after which the result is shown."""
+        return self._surfaces is not None
+
+    def poll(self) -> None:
+        """Take the next small step."""
+        if self._surfaces is not None and next(self._surfaces, _END) is _END:
+            self._surfaces = None
+            self._display(self._parameters.lastSegmentation)
+
+    def _display(self, node: Any) -> None:
         if node is not None:
             show_result(node, volume_of(node), with_surfaces=self._parameters.showIn3D)
 

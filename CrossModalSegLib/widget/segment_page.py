@@ -50,7 +50,7 @@ class SegmentPage:
         self.inputs = InputPanel(self.ui, self._update_soon)
         self.model = ModelPanel(self.ui, service.catalogue, self._update_soon)
         self.options = OptionsPanel(self.ui, self._update_soon)
-        self.result = ResultPanel(self.ui)
+        self.result = ResultPanel(self.ui, self._work)
         self.log = LogPanel(self.ui, service.jobs)
         self.message = MessageArea(self.ui, details=service.jobs.log.errors_text)
         self.installation = InstallationPanel(self.ui, service, self._update_soon)
@@ -125,7 +125,8 @@ class SegmentPage:
     @property
     def _is_working(self) -> bool:
         is_sampling = self._sample is not None and self._sample.is_active
-        return self._service.is_busy or is_sampling or bool(self._service.jobs.active_jobs)
+        is_busy = self._service.is_busy or self.result.is_busy
+        return is_busy or is_sampling or bool(self._service.jobs.active_jobs)
 
     def _observe(self, node: Any, event: Any) -> None:
         tag = node.AddObserver(event, self._on_event)
@@ -305,8 +306,12 @@ class SegmentPage:
     def _ignore(self, event: Event) -> None:
         """A model that cannot be warmed up says why when it is applied."""
 
+    def _work(self) -> None:
+        self._poller.start()
+
     def _tick(self) -> None:
         self._service.poll()
+        self.result.poll()
         if self._is_sampling and self._sample is not None:
             self._sample.poll()
         self._ticks += 1

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from CrossModalSegLib.bridge.result_placement import place_result, place_segments
+from CrossModalSegLib.bridge.result_placement import place_segments
 from CrossModalSegLib.bridge.scene import HeadlessScene, headless_scene, import_slicer
 from CrossModalSegLib.bridge.segmentations import node_to_labels
 from CrossModalSegLib.bridge.uncertainty_map import UNCERTAINTY_ROLE, place_uncertainty
@@ -23,6 +23,7 @@ from CrossModalSegLib.bridge.volumes import (
 from CrossModalSegLib.core.errors import LabelError, UnknownNameError
 from CrossModalSegLib.core.tasks import TASKS
 from CrossModalSegLib.core.volume import Volume
+from Testing.scene.placing import place_with_surfaces
 
 CARDIAC, TUMOUR = TASKS["cardiac"], TASKS["brain_tumour"]
 
@@ -50,7 +51,7 @@ def test_a_result_moves_with_its_scan(
 ) -> None:
     transform = _put_under(session, image_node, matrix)
     seen = node_to_volume(image_node)
-    node = place_result(seen.with_array(labels.array_kji), CARDIAC, image_node, "result")
+    node = place_with_surfaces(seen.with_array(labels.array_kji), CARDIAC, image_node, "result")
     assert node.GetTransformNodeID() == transform.GetID()
     for later in (matrix, np.linalg.inv(matrix), np.eye(4)):
         transform.SetMatrixTransformToParent(matrix_to_vtk(later))
@@ -98,7 +99,7 @@ def test_structures_at_the_border_keep_their_voxels(session: HeadlessScene) -> N
     array[0], array[4, 5, 6], array[:, 0, 0] = 1, 2, 3
     labels = Volume(array, np.eye(4))
     image_node = volume_to_node(labels, session.mrml, "image")
-    node = place_result(labels, CARDIAC, image_node, "result")
+    node = place_with_surfaces(labels, CARDIAC, image_node, "result")
     np.testing.assert_array_equal(node_to_labels(node, CARDIAC, labels).array_kji, array)
 
 
@@ -107,7 +108,7 @@ def test_nested_regions_overlap_and_come_back(session: HeadlessScene, plain_grid
     array[10:40, 12:40, 8:44], array[18:32, 20:34, 16:36], array[22:28, 24:30, 22:30] = 2, 3, 1
     labels = plain_grid.with_array(array)
     image_node = volume_to_node(labels, session.mrml, "image")
-    node = place_result(labels, TUMOUR, image_node, "result")
+    node = place_with_surfaces(labels, TUMOUR, image_node, "result")
     assert list(node.GetSegmentation().GetSegmentIDs()) == ["WT", "TC", "ET"]
     assert node.GetSegmentation().GetNumberOfLayers() == 3
     np.testing.assert_array_equal(node_to_labels(node, TUMOUR, labels).array_kji, array)
@@ -123,7 +124,7 @@ def test_volumes_of_few_slices_have_surfaces(session: HeadlessScene, task: Any, 
     array[:, 3:9, 2:8], array[0, 5:7, 4:6] = 2, 1
     labels = Volume(array, np.diag([1.0, 1.0, 5.0, 1.0]))
     image_node = volume_to_node(labels, session.mrml, "image")
-    node = place_result(labels, task, image_node, "result")
+    node = place_with_surfaces(labels, task, image_node, "result")
     np.testing.assert_array_equal(node_to_labels(node, task, labels).array_kji, array)
     surface = node.GetClosedSurfaceInternalRepresentation(task.regions[1].name)
     assert surface.GetNumberOfPoints() > 8
@@ -134,13 +135,13 @@ def test_nothing_found_is_a_result_too(
     session: HeadlessScene, plain_grid: Volume, task: Any
 ) -> None:
     image_node = volume_to_node(plain_grid, session.mrml, "image")
-    node = place_result(plain_grid, task, image_node, "nothing")
+    node = place_with_surfaces(plain_grid, task, image_node, "nothing")
     assert node.GetSegmentation().GetNumberOfSegments() == len(task.regions)
     assert not node_to_labels(node, task, plain_grid).array_kji.any()
 
 
 def test_structures_that_are_not_wanted_leave_no_trace(labels: Volume, image_node: Any) -> None:
-    node = place_result(labels, CARDIAC, image_node, "result", structures=["LVC", "LAC"])
+    node = place_with_surfaces(labels, CARDIAC, image_node, "result", structures=["LVC", "LAC"])
     assert list(node.GetSegmentation().GetSegmentIDs()) == ["LAC", "LVC"]
     expected = np.where(np.isin(labels.array_kji, (2, 3)), labels.array_kji, 0)
     np.testing.assert_array_equal(node_to_labels(node, CARDIAC, labels).array_kji, expected)
@@ -168,7 +169,7 @@ def test_a_second_result_takes_the_place_of_the_first(
     session: HeadlessScene, labels: Volume, image_node: Any
 ) -> None:
     hierarchy = import_slicer().vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(session.mrml)
-    node = place_result(labels, CARDIAC, image_node, "first")
+    node = place_with_surfaces(labels, CARDIAC, image_node, "first")
     folder = hierarchy.CreateFolderItem(hierarchy.GetSceneItemID(), "mine")
     hierarchy.SetItemParent(hierarchy.GetItemByDataNode(node), folder)
     node.SetName("My heart")
@@ -179,7 +180,7 @@ def test_a_second_result_takes_the_place_of_the_first(
     node.GetSegmentation().GetSegment("LVC").SetColor(0.1, 0.2, 0.3)
     identity, count = node.GetID(), session.mrml.GetNumberOfNodes()
     moved = labels.with_array(np.roll(labels.array_kji, 2, axis=0))
-    again = place_result(moved, CARDIAC, image_node, "second", output_node=node)
+    again = place_with_surfaces(moved, CARDIAC, image_node, "second", output_node=node)
     assert again is node
     assert session.mrml.GetNumberOfNodes() == count
     assert (node.GetID(), node.GetName()) == (identity, "My heart")
@@ -193,7 +194,7 @@ def test_a_second_result_takes_the_place_of_the_first(
 
 
 def test_surfaces_follow_the_second_result(labels: Volume, image_node: Any) -> None:
-    node = place_result(labels, CARDIAC, image_node, "result")
+    node = place_with_surfaces(labels, CARDIAC, image_node, "result")
     before = np.array(node.GetClosedSurfaceInternalRepresentation("AA").GetCenter())
     moved = labels.with_array(np.roll(labels.array_kji, 3, axis=1))
     place_segments(moved, CARDIAC, image_node, "result", output_node=node)
@@ -207,7 +208,7 @@ def test_segments_of_something_else_are_replaced(
     node = session.mrml.AddNewNodeByClass("vtkMRMLSegmentationNode", "by hand")
     node.GetSegmentation().AddEmptySegment("Segment_1", "Scribble")
     node.GetSegmentation().AddEmptySegment("MYO", "Muscle?")
-    place_result(labels, CARDIAC, image_node, "result", output_node=node)
+    place_with_surfaces(labels, CARDIAC, image_node, "result", output_node=node)
     segmentation = node.GetSegmentation()
     assert list(segmentation.GetSegmentIDs()) == ["MYO", "LAC", "LVC", "AA"]
     assert segmentation.GetSegment("MYO").GetName() == "Myocardium"
@@ -221,7 +222,7 @@ def test_a_mesh_is_replaced_by_a_result(
     node = session.mrml.AddNewNodeByClass("vtkMRMLSegmentationNode", "mesh")
     node.SetSourceRepresentationToClosedSurface()
     node.GetSegmentation().AddEmptySegment("Segment_1", "Part")
-    place_result(labels, CARDIAC, image_node, "result", output_node=node)
+    place_with_surfaces(labels, CARDIAC, image_node, "result", output_node=node)
     np.testing.assert_array_equal(node_to_labels(node, CARDIAC, labels).array_kji, labels.array_kji)
 
 
@@ -304,15 +305,10 @@ def test_bad_labels_change_nothing(session: HeadlessScene, plain_labels: Volume)
     foreign = plain_labels.with_array(plain_labels.array_kji * np.uint8(50))
     for output in (None, node):
         with pytest.raises(LabelError, match=r"\[50, 100, 150, 200\]"):
-            place_result(foreign, CARDIAC, image_node, "bad", output_node=output)
+            place_with_surfaces(foreign, CARDIAC, image_node, "bad", output_node=output)
         with pytest.raises(UnknownNameError, match="liver"):
-            place_result(
-                plain_labels,
-                CARDIAC,
-                image_node,
-                "bad",
-                output_node=output,
-                structures=["liver"],
+            place_with_surfaces(
+                plain_labels, CARDIAC, image_node, "bad", output_node=output, structures=["liver"]
             )
     assert session.mrml.GetNumberOfNodes() == count
     again = node_to_labels(node, CARDIAC, plain_labels)

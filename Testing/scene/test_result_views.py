@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from CrossModalSegLib.bridge.result_placement import place_result, place_segments, show_result
+from CrossModalSegLib.bridge.result_placement import place_segments, show_result
 from CrossModalSegLib.bridge.result_views import foreground_ball, show_volume
 from CrossModalSegLib.bridge.scene import HeadlessScene
 from CrossModalSegLib.bridge.segmentations import style_as_fill
@@ -22,6 +22,7 @@ from CrossModalSegLib.bridge.volumes import (
 )
 from CrossModalSegLib.core.tasks import TASKS
 from CrossModalSegLib.core.volume import Volume
+from Testing.scene.placing import place_with_surfaces
 
 CARDIAC = TASKS["cardiac"]
 COLOURS = {entry.value: np.array(entry.colour) for entry in CARDIAC.classes}
@@ -90,7 +91,7 @@ def test_slices_jump_to_the_result_with_the_scan_behind_it(
     session: HeadlessScene, labels: Volume, image_node: Any
 ) -> None:
     views = _slice_nodes(session)
-    node = place_result(labels, CARDIAC, image_node, "result")
+    node = place_with_surfaces(labels, CARDIAC, image_node, "result")
     show_result(node, image_node)
     for slice_node, composite in views.values():
         assert composite.GetBackgroundVolumeID() == image_node.GetID()
@@ -102,7 +103,10 @@ def test_a_scan_that_was_not_shown_is_seen_as_a_whole(
     session: HeadlessScene, plain_labels: Volume, plain_image_node: Any
 ) -> None:
     views = _slice_nodes(session)
-    show_result(place_result(plain_labels, CARDIAC, plain_image_node, "r"), plain_image_node)
+    show_result(
+        place_with_surfaces(plain_labels, CARDIAC, plain_image_node, "r"),
+        plain_image_node,
+    )
     # 54 x 52 x 50 voxels of 2 mm in pictures twice as wide as high.
     heights_mm = {"Red": 104, "Yellow": 100, "Green": 100}
     for name, (slice_node, _) in views.items():
@@ -115,7 +119,7 @@ def test_the_zoom_of_a_scan_that_is_shown_stays(
     session: HeadlessScene, plain_labels: Volume, plain_image_node: Any
 ) -> None:
     views = _slice_nodes(session)
-    node = place_result(plain_labels, CARDIAC, plain_image_node, "result")
+    node = place_with_surfaces(plain_labels, CARDIAC, plain_image_node, "result")
     for slice_node, composite in views.values():
         composite.SetBackgroundVolumeID(plain_image_node.GetID())
         slice_node.SetFieldOfView(33.0, 16.5, 1.0)
@@ -128,7 +132,7 @@ def test_without_a_scan_backgrounds_stay(
     session: HeadlessScene, plain_labels: Volume, plain_image_node: Any
 ) -> None:
     views = _slice_nodes(session)
-    show_result(place_result(plain_labels, CARDIAC, plain_image_node, "result"))
+    show_result(place_with_surfaces(plain_labels, CARDIAC, plain_image_node, "result"))
     for slice_node, composite in views.values():
         assert composite.GetBackgroundVolumeID() is None
         middle = matrix_from_vtk(slice_node.GetSliceToRAS())[:3, 3]
@@ -139,7 +143,10 @@ def test_views_that_have_no_size_yet_do_no_harm(
     session: HeadlessScene, plain_labels: Volume, plain_image_node: Any
 ) -> None:
     views = _slice_nodes(session, size_px=0)
-    show_result(place_result(plain_labels, CARDIAC, plain_image_node, "r"), plain_image_node)
+    show_result(
+        place_with_surfaces(plain_labels, CARDIAC, plain_image_node, "r"),
+        plain_image_node,
+    )
     for _, composite in views.values():
         assert composite.GetBackgroundVolumeID() == plain_image_node.GetID()
 
@@ -149,7 +156,7 @@ def test_nothing_found_shows_the_middle_of_the_scan(
 ) -> None:
     views = _slice_nodes(session)
     node = volume_to_node(plain_grid, session.mrml, "scan")
-    show_result(place_result(plain_grid, CARDIAC, node, "nothing"), node)
+    show_result(place_with_surfaces(plain_grid, CARDIAC, node, "nothing"), node)
     for slice_node, _ in views.values():
         np.testing.assert_allclose(
             matrix_from_vtk(slice_node.GetSliceToRAS())[:3, 3], (0, 0, 0), atol=1.01
@@ -184,7 +191,7 @@ def test_cameras_keep_their_direction_and_see_all_of_it(
     camera = session.mrml.AddNewNodeByClass("vtkMRMLCameraNode")
     camera.SetFocalPoint(0.0, 0.0, 0.0)
     camera.SetPosition(300.0, 400.0, 0.0)
-    node = place_result(plain_labels, CARDIAC, plain_image_node, "result")
+    node = place_with_surfaces(plain_labels, CARDIAC, plain_image_node, "result")
     show_result(node, plain_image_node)
     centre = _centre_of_mass(plain_labels)
     look = np.subtract(camera.GetPosition(), camera.GetFocalPoint())
@@ -204,7 +211,7 @@ def test_every_structure_is_seen_in_its_colour_at_its_place_in_slices(
     for name, view in views.items():
         view.node.SetOrientation(ORIENTATIONS[name])
         view.node.SetDimensions(SIZE_PX, SIZE_PX, 1)
-    node = place_result(labels, CARDIAC, image_node, "result")
+    node = place_with_surfaces(labels, CARDIAC, image_node, "result")
     style_as_fill(node, fill_opacity=1.0, outline_thickness=1)
     show_result(node, image_node)
     for view in views.values():
@@ -236,7 +243,7 @@ def test_every_structure_is_seen_in_its_colour_at_its_place_in_3d(
     camera.SetFocalPoint(0.0, 0.0, 0.0)
     camera.SetPosition(0.0, 500.0, 0.0)
     camera.SetViewUp(0.0, 0.0, 1.0)
-    node = place_result(labels, CARDIAC, image_node, "result")
+    node = place_with_surfaces(labels, CARDIAC, image_node, "result")
     show_result(node, image_node)
     picture = view.render_as_set(SIZE_PX)
     ball = foreground_ball(node)

@@ -19,11 +19,13 @@ from CrossModalSegLib.bridge.segment_run import (
     SegmentRun,
 )
 from CrossModalSegLib.bridge.segmentations import node_to_labels
-from CrossModalSegLib.bridge.volumes import node_to_volume, volume_to_node
+from CrossModalSegLib.bridge.volumes import matrix_to_vtk, node_to_volume, volume_to_node
 from CrossModalSegLib.core.errors import InputFileError, RunError, UnknownNameError
 from CrossModalSegLib.core.tasks import TASKS
 from CrossModalSegLib.core.volume import Volume
+from Testing.frozen_heap import frozen_heap
 from Testing.scene.fake_worker import FakeJobs
+from Testing.scene.placing import surface_arrays
 
 CARDIAC = TASKS["cardiac"]
 REQUEST = SegmentRequest(model="demo", model_title="Demo model")
@@ -384,23 +386,56 @@ def test_an_unexpected_fault_ends_the_run_too(
     assert trial.has_left_nothing()
 
 
-def test_no_poll_takes_long_before_the_result_is_placed(
+def test_no_poll_takes_long_with_a_scan_and_structures_of_clinical_size(
     session: HeadlessScene, trial: Trial
 ) -> None:
-    values = np.zeros((155, 240, 240), np.float32)
-    values[60:90, 80:160, 90:150] = 100
+    across = [np.linspace(-1, 1, length) ** 2 for length in (155, 240, 240)]
+    distance = np.sqrt(across[0][:, None, None] + across[1][:, None] + across[2])
+    values = np.digitize(-distance, [-0.75, -0.55, -0.35]).astype(np.float32) * 100
     node = volume_to_node(Volume(values, np.diag([-1.0, -1.0, 1.0, 1.0])), session.mrml, "large")
     longest = 0.0
     trial.start([node])
-    while not trial.outcomes and "place" not in {entry.stage for entry in trial.progress}:
-        is_the_worker_here = bool(trial.progress) and trial.progress[-1].stage in {
-            "read",
-            "slices",
-            "wait",
-        }
-        began = time.thread_time()  # other programs may keep the processor for longer
-        trial.run.poll()
-        if not is_the_worker_here:  # whose work is done within this process here
-            longest = max(longest, time.thread_time() - began)
-    assert trial.finish().state == "done"
+    with frozen_heap():
+        while not trial.outcomes:
+            stage = trial.progress[-1].stage if trial.progress else ""
+            is_the_worker_here = stage in {"wait", "load", "read", "slices", "restore"}
+            began = time.thread_time()  # other programs may keep the processor for longer
+            trial.run.poll()
+            if not is_the_worker_here:  # whose work is done within this process here
+                longest = max(longest, time.thread_time() - began)
+    segmentation = trial.finish().segmentation_node
     assert longest < 0.1
+    names = segmentation.GetSegmentation().GetSegmentIDs()
+    surfaces = [segmentation.GetClosedSurfaceInternalRepresentation(name) for name in names]
+    assert max(surface.GetNumberOfPoints() for surface in surfaces) > 50_000
+
+
+def test_surfaces_are_slicers_own(trial: Trial, node: Any) -> None:
+    segmentation = trial.start([node]).finish().segmentation_node
+    names = list(segmentation.GetSegmentation().GetSegmentIDs())
+    made = [surface_arrays(segmentation, name) for name in names]
+    assert all(len(arrays["points"]) for arrays in made)
+    segmentation.RemoveClosedSurfaceRepresentation()
+    segmentation.CreateClosedSurfaceRepresentation()
+    for name, arrays in zip(names, made, strict=True):
+        for key, expected in surface_arrays(segmentation, name).items():
+            np.testing.assert_array_equal(arrays[key], expected)
+
+
+def test_a_volume_moved_while_its_result_is_prepared_keeps_the_result_on_it(
+    trial: Trial, node: Any
+) -> None:
+    trial.start([node])
+    trial.until_stage("place")
+    trial.run.poll()  # preparing
+    moved = np.diag([-1.0, -2.0, 3.0, 1.0])
+    moved[:3, 3] = (7, -5, 11)
+    node.SetIJKToRASMatrix(matrix_to_vtk(moved))
+    segmentation = trial.finish().segmentation_node
+    found = node_to_labels(segmentation, CARDIAC, node_to_volume(node))
+    expected = np.round(node_to_volume(node).array_kji / 100)
+    np.testing.assert_array_equal(found.array_kji, expected)
+    centre = np.argwhere(expected == CARDIAC.classes[0].value).mean(axis=0)[::-1]
+    surface = segmentation.GetClosedSurfaceInternalRepresentation(CARDIAC.classes[0].name)
+    near = moved[:3, :3] @ centre + moved[:3, 3]
+    np.testing.assert_allclose(surface.GetCenter(), near, atol=6.0)

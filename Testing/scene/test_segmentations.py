@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -14,11 +13,6 @@ from CrossModalSegLib.bridge.segmentations import (
     node_to_labels,
     style_as_fill,
     style_as_outline,
-)
-from CrossModalSegLib.bridge.surfaces import (
-    make_enclosing_surfaces_translucent,
-    make_surfaces,
-    surface_steps,
 )
 from CrossModalSegLib.bridge.volumes import matrix_to_vtk, volume_to_node
 from CrossModalSegLib.core.errors import LabelError
@@ -226,61 +220,6 @@ def test_styles_set_what_slices_show(session: HeadlessScene, plain_labels: Volum
     assert not display.GetVisibility2DFill()
     assert not display.GetVisibility3D()
     assert tuple(display.GetSegmentColor("AA")) == (1.0, 0.0, 0.0)
-
-
-def test_only_what_encloses_something_is_translucent(
-    session: HeadlessScene, tumour: Volume
-) -> None:
-    node = labels_to_node(tumour, TUMOUR, session.mrml, "tumour")
-    make_enclosing_surfaces_translucent(node, 0.25)
-    opacities = [node.GetDisplayNode().GetSegmentOpacity3D(name) for name in ("WT", "TC", "ET")]
-    assert opacities[0] == pytest.approx(0.25)
-    assert opacities[2] == 1.0
-
-
-def test_surfaces_made_one_by_one_are_slicers(session: HeadlessScene, tumour: Volume) -> None:
-    slicers = labels_to_node(tumour, TUMOUR, session.mrml, "Slicer's")
-    node = labels_to_node(tumour, TUMOUR, session.mrml, "ours", with_surfaces=False)
-    for each in (slicers, node):
-        each.GetSegmentation().SetConversionParameter("Smoothing factor", "0.2")
-    slicers.RemoveClosedSurfaceRepresentation()
-    slicers.CreateClosedSurfaceRepresentation()
-    steps = surface_steps(node)
-    for _ in range(3):
-        next(steps)
-        assert node.GetClosedSurfaceInternalRepresentation("WT") is None
-    assert next(steps, "the end") == "the end"
-    for name in ("WT", "TC", "ET"):
-        np.testing.assert_array_equal(_surface_points(node, name), _surface_points(slicers, name))
-    opacities = [node.GetDisplayNode().GetSegmentOpacity3D(name) for name in ("WT", "ET")]
-    assert opacities == pytest.approx([0.3, 1.0])
-    assert list(surface_steps(node)) == []  # they are there
-
-
-def test_what_changes_while_surfaces_are_made_is_made_anew(
-    session: HeadlessScene, tumour: Volume
-) -> None:
-    node = labels_to_node(tumour, TUMOUR, session.mrml, "tumour", with_surfaces=False)
-    segmentation = node.GetSegmentation()
-    steps = surface_steps(node)
-    next(steps)
-    segmentation.RemoveSegment("ET")
-    smaller = tumour.with_array(np.where(tumour.array_kji == 1, tumour.array_kji, 0))
-    other = labels_to_node(smaller, TUMOUR, session.mrml, "smaller", with_surfaces=False)
-    labelmap = import_slicer().vtkSegmentationConverter.GetBinaryLabelmapRepresentationName()
-    image = other.GetSegmentation().GetSegment("WT").GetRepresentation(labelmap)
-    segmentation.GetSegment("WT").AddRepresentation(labelmap, image)
-    list(steps)
-    make_surfaces(other)
-    assert segmentation.GetNumberOfSegments() == 2
-    np.testing.assert_array_equal(_surface_points(node, "WT"), _surface_points(other, "WT"))
-
-
-def _surface_points(node: Any, segment_id: str) -> np.ndarray:
-    from vtk.util.numpy_support import vtk_to_numpy
-
-    surface = node.GetClosedSurfaceInternalRepresentation(segment_id)
-    return np.asarray(vtk_to_numpy(surface.GetPoints().GetData()))
 
 
 def _segment_array(node: object, segment_id: str) -> np.ndarray:

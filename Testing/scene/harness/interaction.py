@@ -10,6 +10,7 @@ from typing import Any, Self
 
 from PySide6 import QtCore, QtGui, QtWidgets
 
+from Testing.frozen_heap import frozen_heap
 from Testing.scene.harness.event_loop import run_loop
 from Testing.scene.harness.failures import failures
 from Testing.scene.harness.pythonqt import unwrap
@@ -114,7 +115,8 @@ def screenshot(
 class GuiClock:
     """Ticks every 10 ms while Qt is free, and knows the longest time that it was not.
 
-    Time in which other programs had the processor does not count, where the system tells it.
+    Time in which other programs had the processor does not count, where the system tells it, and
+    neither does the garbage of other tests.
 
     Attributes:
         longest_gap_seconds: Between two ticks, so far.
@@ -129,9 +131,11 @@ class GuiClock:
         self._timer.setTimerType(QtCore.Qt.TimerType.PreciseTimer)
         self._timer.setInterval(TICK_MILLISECONDS)
         self._timer.timeout.connect(self._tick)
+        self._heap = frozen_heap()
 
     def __enter__(self) -> Self:
         """Begin to tick."""
+        self._heap.__enter__()
         self._last, self._last_delay = time.monotonic(), _delayed_seconds()
         self._timer.start()
         return self
@@ -145,6 +149,7 @@ class GuiClock:
         """Tick no more; the time since the last tick counts too."""
         self._tick()
         self._timer.stop()
+        self._heap.__exit__(kind, error, trace)
 
     def _tick(self) -> None:
         now, delay = time.monotonic(), _delayed_seconds()

@@ -1,0 +1,166 @@
+"""Closed surfaces are exactly Slicer's, and nobody waits for them."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import numpy as np
+import pytest
+
+from CrossModalSegLib.bridge.closed_surface import surface_recipe
+from CrossModalSegLib.bridge.scene import HeadlessScene, import_slicer
+from CrossModalSegLib.bridge.segmentations import labels_to_node, structures_of
+from CrossModalSegLib.bridge.surfaces import (
+    make_enclosing_surfaces_translucent,
+    make_surfaces,
+    surface_steps,
+)
+from CrossModalSegLib.core.tasks import TASKS
+from CrossModalSegLib.core.volume import Volume
+from Testing.frozen_heap import frozen_heap
+from Testing.scene.placing import surface_arrays
+
+CARDIAC, TUMOUR = TASKS["cardiac"], TASKS["brain_tumour"]
+
+PARAMETERS = [
+    {},
+    {"Smoothing factor": "0"},
+    {"Smoothing factor": "0.2"},
+    {"Smoothing factor": "1.0"},
+    {"Decimation factor": "0.5"},
+    {"Joint smoothing": "1"},
+    {"Compute surface normals": "0"},
+]
+
+
+@pytest.fixture
+def tumour(plain_grid: Volume) -> Volume:
+    """Necrosis within enhancing tumour within oedema."""
+    array = np.zeros(plain_grid.shape_kji, dtype=np.uint8)
+    array[10:40, 12:40, 8:44] = 2
+    array[18:32, 20:34, 16:36] = 3
+    array[22:28, 24:30, 22:30] = 1
+    return plain_grid.with_array(array)
+
+
+@pytest.mark.parametrize("name", ["cardiac", "brain_tumour"])
+@pytest.mark.parametrize("parameters", PARAMETERS, ids=str)
+def test_surfaces_are_slicers_and_appear_at_once(
+    session: HeadlessScene, labels: Volume, tumour: Volume, name: str, parameters: dict[str, str]
+) -> None:
+    task, volume = TASKS[name], labels if name == "cardiac" else tumour
+    slicers = labels_to_node(volume, task, session.mrml, "Slicer's", with_surfaces=False)
+    node = labels_to_node(volume, task, session.mrml, "ours", with_surfaces=False)
+    for each in (slicers, node):
+        for key, value in parameters.items():
+            each.GetSegmentation().SetConversionParameter(key, value)
+    slicers.CreateClosedSurfaceRepresentation()
+    structures = [entry.name for entry in structures_of(task)]
+    for _ in surface_steps(node):
+        assert node.GetClosedSurfaceInternalRepresentation(structures[0]) is None
+    for structure in structures:
+        own, expected = (surface_arrays(each, structure) for each in (node, slicers))
+        assert own.keys() == expected.keys()
+        for key in own:
+            np.testing.assert_array_equal(own[key], expected[key])
+    assert list(surface_steps(node)) == []  # they are there
+
+
+def test_what_lies_inside_is_seen_when_surfaces_are_made(
+    session: HeadlessScene, tumour: Volume
+) -> None:
+    node = labels_to_node(tumour, TUMOUR, session.mrml, "tumour", with_surfaces=False)
+    make_surfaces(node)
+    opacities = [node.GetDisplayNode().GetSegmentOpacity3D(name) for name in ("WT", "ET")]
+    assert opacities == pytest.approx([0.3, 1.0])
+
+
+@pytest.mark.parametrize("parameters", PARAMETERS[:4], ids=str)
+def test_the_slicer_at_hand_makes_surfaces_in_a_way_that_is_known(
+    session: HeadlessScene, tumour: Volume, parameters: dict[str, str]
+) -> None:
+    node = labels_to_node(tumour, TUMOUR, session.mrml, "tumour", with_surfaces=False)
+    for key, value in parameters.items():
+        node.GetSegmentation().SetConversionParameter(key, value)
+    assert surface_recipe(node.GetSegmentation()) is not None
+
+
+@pytest.mark.parametrize("parameters", PARAMETERS[4:], ids=str)
+def test_other_surfaces_are_left_to_slicer(
+    session: HeadlessScene, tumour: Volume, parameters: dict[str, str]
+) -> None:
+    node = labels_to_node(tumour, TUMOUR, session.mrml, "tumour", with_surfaces=False)
+    for key, value in parameters.items():
+        node.GetSegmentation().SetConversionParameter(key, value)
+    assert surface_recipe(node.GetSegmentation()) is None
+
+
+def test_a_segmentation_deleted_meanwhile_gets_no_surfaces(
+    session: HeadlessScene, tumour: Volume
+) -> None:
+    node = labels_to_node(tumour, TUMOUR, session.mrml, "tumour", with_surfaces=False)
+    steps = surface_steps(node)
+    next(steps)
+    session.mrml.RemoveNode(node)
+    list(steps)
+    assert node.GetClosedSurfaceInternalRepresentation("WT") is None
+
+
+def test_what_changes_while_surfaces_are_made_is_made_anew(
+    session: HeadlessScene, tumour: Volume
+) -> None:
+    node = labels_to_node(tumour, TUMOUR, session.mrml, "tumour", with_surfaces=False)
+    segmentation = node.GetSegmentation()
+    steps = surface_steps(node)
+    next(steps)
+    segmentation.RemoveSegment("ET")
+    smaller = tumour.with_array(np.where(tumour.array_kji == 1, tumour.array_kji, 0))
+    other = labels_to_node(smaller, TUMOUR, session.mrml, "smaller", with_surfaces=False)
+    labelmap = import_slicer().vtkSegmentationConverter.GetBinaryLabelmapRepresentationName()
+    image = other.GetSegmentation().GetSegment("WT").GetRepresentation(labelmap)
+    segmentation.GetSegment("WT").AddRepresentation(labelmap, image)
+    list(steps)
+    make_surfaces(other)
+    assert segmentation.GetNumberOfSegments() == 2
+    np.testing.assert_array_equal(_surface_points(node, "WT"), _surface_points(other, "WT"))
+
+
+def test_the_program_goes_on_while_a_large_structure_gets_its_surface(
+    session: HeadlessScene,
+) -> None:
+    across = [np.linspace(-1, 1, length) ** 2 for length in (160, 200, 180)]
+    ball = across[0][:, None, None] + across[1][:, None] + across[2] < 0.95
+    large = Volume(ball.astype(np.uint8), np.diag([-1.0, -1.0, 1.0, 1.0]))
+    node = labels_to_node(large, CARDIAC, session.mrml, "large", with_surfaces=False)
+    steps, longest = 0, 0.0
+    work = surface_steps(node)
+    is_done = False
+    with frozen_heap():
+        while not is_done:
+            began = time.thread_time()  # other programs may keep the processor for longer
+            is_done = next(work, "done") == "done"
+            longest = max(longest, time.thread_time() - began)
+            steps += 1
+    first = next(entry.name for entry in structures_of(CARDIAC) if entry.values == (1,))
+    assert node.GetClosedSurfaceInternalRepresentation(first).GetNumberOfPoints() > 50_000
+    assert longest < 0.1
+    # Fewer if a filter kept Python's lock, and with it everything else, until it was done.
+    assert steps > 15
+
+
+def test_only_what_encloses_something_is_translucent(
+    session: HeadlessScene, tumour: Volume
+) -> None:
+    node = labels_to_node(tumour, TUMOUR, session.mrml, "tumour")
+    make_enclosing_surfaces_translucent(node, 0.25)
+    opacities = [node.GetDisplayNode().GetSegmentOpacity3D(name) for name in ("WT", "TC", "ET")]
+    assert opacities[0] == pytest.approx(0.25)
+    assert opacities[2] == 1.0
+
+
+def _surface_points(node: Any, segment_id: str) -> np.ndarray:
+    from vtk.util.numpy_support import vtk_to_numpy
+
+    surface = node.GetClosedSurfaceInternalRepresentation(segment_id)
+    return np.asarray(vtk_to_numpy(surface.GetPoints().GetData()))
