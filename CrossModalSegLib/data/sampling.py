@@ -38,22 +38,28 @@ class ClassBalance:
             source slices that were chosen; else uniformly. Otherwise the source shows more of the
             body in a slice than the target does, and translators learn to take it away. Of use
             where the volumes of both domains show the same part of the body.
+        from_iteration: Until this iteration all slices are drawn uniformly. Set it to the length of
+            a stage that learns translators alone: they need no class more often than the target
+            shows it, and take away what the source shows too often.
     """
 
     fraction: float = 0.75
     minimum_voxels: int = 8
     match_heights: bool = False
+    from_iteration: int = 0
 
     def __post_init__(self) -> None:
         """Refuse numbers that mean nothing.
 
         Raises:
-            ConfigError: The fraction is not in [0, 1], or the minimum is not positive.
+            ConfigError: The fraction is not in [0, 1], the minimum is not positive, or the
+                iteration is negative.
         """
-        if not 0 <= self.fraction <= 1 or self.minimum_voxels < 1:
+        if not 0 <= self.fraction <= 1 or self.minimum_voxels < 1 or self.from_iteration < 0:
             raise ConfigError(
-                f"A class balance of {self.fraction} from {self.minimum_voxels} voxels on was "
-                "given, expected a fraction in [0, 1] and at least 1 voxel."
+                f"A class balance of {self.fraction} from {self.minimum_voxels} voxels and "
+                f"iteration {self.from_iteration} on was given, expected a fraction in [0, 1], at "
+                "least 1 voxel and an iteration from 0 on."
             )
 
 
@@ -104,6 +110,7 @@ class SliceSampler:
         self._by_class: tuple[NDArray[np.int32], ...] = ()
         self._is_labelled = balance is not None
         self._balanced_count = 0
+        self._uniform_batches = 0 if balance is None else balance.from_iteration
         self._next_class = 0
         self._generator = Generator().manual_seed(derive_seed(seed, f"slices of {split}"))
         self._check_cases(split)
@@ -137,7 +144,9 @@ class SliceSampler:
 
     def draw(self) -> list[int]:
         """Draw the numbers of the next batch's slices."""
-        chosen = [self._draw_balanced() for _ in range(self._balanced_count)]
+        balanced_count = 0 if self._uniform_batches else self._balanced_count
+        self._uniform_batches = max(0, self._uniform_batches - 1)
+        chosen = [self._draw_balanced() for _ in range(balanced_count)]
         return chosen + [self._draw(len(self)) for _ in range(self.batch_size - len(chosen))]
 
     def draw_at(self, heights: Sequence[float]) -> list[int]:
@@ -176,12 +185,17 @@ class SliceSampler:
 
     def state_dict(self) -> dict[str, Any]:
         """Return what a resumed run needs to draw the same slices."""
-        return {"generator": self._generator.get_state(), "next_class": self._next_class}
+        return {
+            "generator": self._generator.get_state(),
+            "next_class": self._next_class,
+            "uniform_batches": self._uniform_batches,
+        }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Continue where `state` was taken."""
         self._generator.set_state(state["generator"])
         self._next_class = int(state["next_class"])
+        self._uniform_batches = int(state.get("uniform_batches", 0))
 
     def _place(self, number: int) -> tuple[CohortCase, int]:
         """Return the case of a slice, and which of its slices it is."""

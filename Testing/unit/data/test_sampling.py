@@ -94,6 +94,28 @@ def test_all_slices_that_hold_a_class_are_drawn(source: Cohort) -> None:
     )
 
 
+def test_slices_are_balanced_from_an_iteration_on(source: Cohort) -> None:
+    balance = ClassBalance(fraction=1.0, from_iteration=20)
+    sampler = SliceSampler(source, "train", 8, seed=0, balance=balance)
+    held = [_share_that_holds_a_class(sampler) for _ in range(40)]
+    assert 0 < np.mean(held[:20]) < 0.9
+    assert held[20:] == [1.0] * 20
+
+
+def test_a_resumed_sampler_knows_when_to_balance(source: Cohort) -> None:
+    balance = ClassBalance(fraction=1.0, from_iteration=4)
+    whole, resumed = (SliceSampler(source, "train", 8, seed=0, balance=balance) for _ in range(2))
+    drawn = [whole.draw() for _ in range(2)]
+    resumed.load_state_dict(whole.state_dict())
+    assert [whole.draw() for _ in range(4)] == [resumed.draw() for _ in range(4)] != drawn
+
+
+def _share_that_holds_a_class(sampler: SliceSampler) -> float:
+    labels = sampler.next().labels
+    assert labels is not None
+    return float(((labels > 0).flatten(1).sum(dim=1) >= 8).float().mean())
+
+
 def test_unlabelled_slices_are_drawn_uniformly(target: Cohort) -> None:
     sampler = SliceSampler(target, "train", 16, seed=0)
     drawn = [image.numpy().tobytes() for _ in range(60) for image in sampler.next().images]
@@ -232,6 +254,11 @@ def test_slices_of_different_size_are_refused(
 def test_a_balance_must_be_a_share(fraction: float) -> None:
     with pytest.raises(ConfigError, match=r"fraction in \[0, 1\]"):
         ClassBalance(fraction=fraction)
+
+
+def test_an_iteration_is_not_negative() -> None:
+    with pytest.raises(ConfigError, match="an iteration from 0 on"):
+        ClassBalance(from_iteration=-1)
 
 
 def test_a_batch_must_hold_slices(target: Cohort) -> None:
