@@ -25,10 +25,8 @@ from CrossModalSegLib.bridge.volumes import image_to_array
 
 def has_surfaces(node: Any) -> bool:
     """Tell whether a segmentation has closed surfaces."""
-    closed_surface_name = (
-        import_slicer().vtkSegmentationConverter.GetClosedSurfaceRepresentationName()
-    )
-    return bool(node.GetSegmentation().ContainsRepresentation(closed_surface_name))
+    closed = import_slicer().vtkSegmentationConverter.GetClosedSurfaceRepresentationName()
+    return bool(node.GetSegmentation().ContainsRepresentation(closed))
 
 
 def make_surfaces(node: Any) -> None:
@@ -53,11 +51,12 @@ def surface_steps(node: Any) -> Iterator[None]:
         surfaces = yield from _made(segmentation, sources)
         if node.GetScene() is None:
             return
-        made = zip(sources, surfaces, strict=True)
-        add_surfaces(
-            segmentation,
-            {source.segment_id: surface for source, surface in made if source.is_of_today},
-        )
+        made = {
+            source.segment_id: surface
+            for source, surface in zip(sources, surfaces, strict=True)
+            if source.is_of_today(segmentation)
+        }
+        add_surfaces(segmentation, made)
     node.CreateClosedSurfaceRepresentation()  # makes what is missing, if anything is
     make_enclosing_surfaces_translucent(node)
 
@@ -94,11 +93,14 @@ class _Source:
     version: int
     voxels: SegmentVoxels
 
-    @property
-    def is_of_today(self) -> bool:
+    def is_of_today(self, segmentation: Any) -> bool:
         labelmap = import_slicer().vtkSegmentationConverter.GetBinaryLabelmapRepresentationName()
-        is_same = self.segment.GetRepresentation(labelmap) is self.image
-        return is_same and self.image.GetMTime() == self.version
+        return (
+            segmentation.GetSegment(self.segment_id) is self.segment
+            and self.segment.GetLabelValue() == self.voxels.value
+            and self.segment.GetRepresentation(labelmap) is self.image
+            and self.image.GetMTime() == self.version
+        )
 
 
 def _copied_sources(segmentation: Any, labelmap: str) -> Generator[None, None, list[_Source]]:

@@ -126,6 +126,27 @@ def test_what_changes_while_surfaces_are_made_is_made_anew(
     np.testing.assert_array_equal(_surface_points(node, "WT"), _surface_points(other, "WT"))
 
 
+def test_a_segment_that_takes_the_place_of_another_gets_its_own_surface(
+    session: HeadlessScene, tumour: Volume
+) -> None:
+    node = labels_to_node(tumour, TUMOUR, session.mrml, "tumour", with_surfaces=False)
+    segmentation = node.GetSegmentation()
+    steps = surface_steps(node)
+    for _ in segmentation.GetSegmentIDs():
+        next(steps)  # their voxels were copied
+    moved = tumour.with_array(np.roll(tumour.array_kji, 5, axis=2))
+    other = labels_to_node(moved, TUMOUR, session.mrml, "moved", with_surfaces=False)
+    segment = other.GetSegmentation().GetSegment("ET")
+    other.GetSegmentation().RemoveSegment("ET")
+    segmentation.RemoveSegment("ET")
+    segmentation.AddSegment(segment, "ET")
+    list(steps)
+    middle = np.argwhere(moved.array_kji == TUMOUR.regions[-1].values[0]).mean(axis=0)[::-1]
+    expected = tumour.affine_ras[:3, :3] @ middle + tumour.affine_ras[:3, 3]
+    found = node.GetClosedSurfaceInternalRepresentation("ET").GetCenter()
+    np.testing.assert_allclose(found, expected, atol=1.5)
+
+
 def test_the_program_goes_on_while_a_large_structure_gets_its_surface(
     session: HeadlessScene,
 ) -> None:
