@@ -1,10 +1,11 @@
 """How well scans that are not what a model was made for are recognised, on phantoms.
 
     python Testing/benchmarks/modality_check.py --subjects 40 --seed 930000 --output table.md
+    python Testing/benchmarks/modality_check.py --model whole_tumour_t2_to_flair_glua
 
-The model is one for cardiac bSSFP MR. Every kind of scan is made of the same unseen subjects; it
-is warned of above a score of 1. Choose seeds by which no threshold was chosen; those were
-700000 to 700015.
+The model is one for cardiac bSSFP MR, or for FLAIR MR of the brain. Every kind of scan is made of
+the same unseen subjects; it is warned of above a score of 1. Choose seeds by which no threshold was
+chosen; those were 700000 to 700015.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ sys.path.insert(0, str(REPOSITORY))
 
 from CrossModalSegLib.bundle.library import ModelLibrary  # noqa: E402
 from CrossModalSegLib.inference.predictor import Predictor  # noqa: E402
-from Testing.benchmarks.spoiled_scans import UNUSUAL, USUAL, subjects  # noqa: E402
+from Testing.benchmarks.spoiled_scans import BRAIN, HEART, ScanKinds  # noqa: E402
 
 MODEL = "cardiac_ct_to_mr_bssfp_dsan"
 
@@ -38,7 +39,9 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=930_000)
     parser.add_argument("--output", type=Path, help="also write the table here; .json for numbers")
     options = parser.parse_args()
-    rows = summarise(measure(options.model, options.seed, options.subjects))
+    kinds = BRAIN if "flair" in options.model else HEART
+    found = measure(options.model, options.seed, options.subjects, kinds)
+    rows = summarise(found, kinds)
     text = table(rows)
     sys.stdout.write(text)
     if options.output:
@@ -46,12 +49,14 @@ def main() -> None:
         options.output.write_text(json.dumps(rows, indent=2) if is_json else text, encoding="utf-8")
 
 
-def measure(model: str, first_seed: int, count: int) -> dict[str, np.ndarray]:
+def measure(
+    model: str, first_seed: int, count: int, kinds: ScanKinds = HEART
+) -> dict[str, np.ndarray]:
     """Return (subject, 3) of each kind: intensities, features and score."""
     predictor = Predictor.from_bundle(ModelLibrary().open(model), device="cpu", precision="32-true")
     found = defaultdict(list)
-    for seed, subject in subjects(first_seed, count):
-        for kind, spoil in (USUAL | UNUSUAL).items():
+    for seed, subject in kinds.subjects(first_seed, count):
+        for kind, spoil in {**kinds.usual, **kinds.unusual}.items():
             unlikeness = predictor.segment(spoil(subject, seed)).unlikeness
             if unlikeness is None or unlikeness.features is None:
                 raise SystemExit(f"The model {model} does not say what it sees in its target.")
@@ -60,7 +65,7 @@ def measure(model: str, first_seed: int, count: int) -> dict[str, np.ndarray]:
     return {kind: np.array(values, dtype=np.float64) for kind, values in found.items()}
 
 
-def summarise(found: dict[str, np.ndarray]) -> Rows:
+def summarise(found: dict[str, np.ndarray], kinds: ScanKinds = HEART) -> Rows:
     """Return ranges, the share that is warned of, and the area under the curve against usual ones.
 
     The areas are against scans of the first kind, which are as those of training.
@@ -68,7 +73,7 @@ def summarise(found: dict[str, np.ndarray]) -> Rows:
     usual = next(iter(found.values()))[:, 2]
     rows = []
     for kind, values in found.items():
-        row: dict[str, Any] = {"kind": kind, "cases": len(values), "is_usual": kind in USUAL}
+        row: dict[str, Any] = {"kind": kind, "cases": len(values), "is_usual": kind in kinds.usual}
         for column, name in enumerate(("intensities", "features", "score")):
             low, median, high = np.quantile(values[:, column], (0, 0.5, 1))
             row[name] = {"lowest": low, "median": median, "highest": high}

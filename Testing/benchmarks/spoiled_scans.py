@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from scipy import ndimage
 
 from CrossModalSegLib.core.geometry import reorient
 from CrossModalSegLib.core.volume import Volume
-from CrossModalSegLib.data.phantoms.brain import make_brain_subject
+from CrossModalSegLib.data.phantoms.brain import BrainSubject, make_brain_subject
 from CrossModalSegLib.data.phantoms.cardiac import PhantomSubject, make_cardiac_subject
 
 UPRIGHT = "RAS"
@@ -140,3 +141,52 @@ def subjects(first_seed: int, count: int) -> Iterator[tuple[int, PhantomSubject]
     """Yield bSSFP MR phantoms with their seeds."""
     for seed in range(first_seed, first_seed + count):
         yield seed, make_cardiac_subject("mr_bssfp", seed)
+
+
+def brains(first_seed: int, count: int) -> Iterator[tuple[int, BrainSubject]]:
+    """Yield brain phantoms in all modalities with their seeds."""
+    for seed in range(first_seed, first_seed + count):
+        yield seed, make_brain_subject(["t1", "t1ce", "t2", "flair"], seed)
+
+
+@dataclass(frozen=True)
+class ScanKinds:
+    """Scans that a model should take without a word, and others.
+
+    Attributes:
+        subjects: Yields so many of them from a seed on, with their seeds.
+        usual: Makes scans of a subject and its seed; the first kind is as those of training.
+        unusual: The same of what something should be said about.
+    """
+
+    subjects: Callable[[int, int], Iterator[tuple[int, Any]]]
+    usual: Mapping[str, Callable[[Any, int], Volume]]
+    unusual: Mapping[str, Callable[[Any, int], Volume]]
+
+
+HEART = ScanKinds(subjects, USUAL, UNUSUAL)
+"""For models of bSSFP MR of the heart."""
+
+BRAIN = ScanKinds(
+    brains,
+    {
+        "FLAIR MR": lambda s, _: s.images["flair"],
+        "10 % more noise": lambda s, n: with_noise(s.images["flair"], 0.1, n),
+        "other contrast (gamma 0.8)": lambda s, _: with_gamma(s.images["flair"], 0.8),
+    },
+    {
+        "T1 MR": lambda s, _: s.images["t1"],
+        "T1ce MR": lambda s, _: s.images["t1ce"],
+        "T2 MR": lambda s, _: s.images["t2"],
+        "inverted": lambda s, _: changed(s.images["flair"], lambda a: a.max() - a),
+        "mirrored front-back": lambda s, _: flipped(s.images["flair"], 1),
+        "upside down": lambda s, _: flipped(s.images["flair"], 2),
+        "turned by 90 degrees": lambda s, _: quarter_turned(s.images["flair"]),
+        "upper half alone": lambda s, _: half(s.images["flair"], 2),
+        "left or right half alone": lambda s, _: half(s.images["flair"], 0),
+        "front half alone": lambda s, _: half(s.images["flair"], 1),
+        "heart, CT": lambda _, n: make_cardiac_subject("ct", n).image,
+        "heart, bSSFP MR": lambda _, n: make_cardiac_subject("mr_bssfp", n).image,
+    },
+)
+"""For models of FLAIR MR of the brain. Mirrored left-right, a brain looks like another one."""
