@@ -77,6 +77,7 @@ class HeadlessScene:
         self.application.SetViewLogics(vtk.vtkCollection())
         self._add_logic("Volumes", slicer.vtkSlicerVolumesLogic())
         self._add_logic("Segmentations", slicer.vtkSlicerSegmentationsModuleLogic())
+        _keep_one_rule_of_each_kind(slicer.vtkSegmentationConverterFactory.GetInstance())
         self._add_logic("SubjectHierarchy", slicer.vtkSlicerSubjectHierarchyModuleLogic())
         self._connect_storage(slicer)
         slicer.vtkMRMLSliceNode.AddDefaultSliceOrientationPresets(self.mrml)
@@ -190,6 +191,18 @@ def headless_scene() -> Iterator[HeadlessScene]:
             yield session
         finally:
             session.close()
+
+
+def _keep_one_rule_of_each_kind(factory: Any) -> None:
+    """Take back the conversions that a segmentations logic registers again for each scene.
+
+    A surface takes a second after 400 scenes otherwise: every way of converting is looked at.
+    """
+    kinds: set[str] = set()
+    for rule in list(factory.GetConverterRules()):
+        if rule.GetClassName() in kinds:
+            factory.UnregisterConverterRule(rule)
+        kinds.add(rule.GetClassName())
 
 
 def _check_suffix(path: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from CrossModalSegLib.bridge.scene import HeadlessScene, headless_scene
+from CrossModalSegLib.bridge.scene import HeadlessScene, headless_scene, import_slicer
 from CrossModalSegLib.bridge.segmentations import labels_to_node, node_to_labels
 from CrossModalSegLib.bridge.volumes import node_to_volume, volume_to_node
 from CrossModalSegLib.core.errors import InputFileError, OutputExistsError
@@ -90,3 +90,12 @@ def test_a_missing_scene_is_named(session: HeadlessScene, tmp_path: Path) -> Non
 def test_only_scene_files_are_scenes(session: HeadlessScene, tmp_path: Path) -> None:
     with pytest.raises(InputFileError, match=r"\.mrb or \.mrml"):
         session.save(tmp_path / "scene.zip")
+
+
+def test_scenes_leave_no_conversions_behind() -> None:
+    factory = import_slicer().vtkSegmentationConverterFactory.GetInstance()
+    for _ in range(3):
+        with headless_scene():
+            kinds = [rule.GetClassName() for rule in factory.GetConverterRules()]
+            assert "vtkBinaryLabelmapToClosedSurfaceConversionRule" in kinds
+            assert len(kinds) == len(set(kinds))
