@@ -7,27 +7,38 @@ they work. Whether they were put together as the Slicer at hand does it is tried
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from CrossModalSegLib.bridge.scene import import_slicer, import_vtk
-from CrossModalSegLib.bridge.volumes import array_to_image, matrix_from_vtk, matrix_to_vtk
+from CrossModalSegLib.bridge.segments import without_empty_margins
+from CrossModalSegLib.bridge.volumes import (
+    array_to_image,
+    image_to_array,
+    matrix_from_vtk,
+    matrix_to_vtk,
+)
 from CrossModalSegLib.core.geometry import Affine
 
 ITERATIONS = 20
-"""Of the smoothing in Slicer up to 5.6, and of none at all later."""
+"""Of the smoothing in earlier Slicers, whatever the smoothing factor (0 to 1)."""
 
 ITERATIONS_BY_FACTOR = 40
-"""How many more a smoothing factor of 1 adds in later Slicers."""
+"""How many more a smoothing factor of 1 adds in Slicer 5.12."""
 
 _TRIAL_SHAPE = (7, 8, 9)
 
 
 @dataclass(frozen=True)
 class SurfaceRecipe:
-    """How surfaces are smoothed: the fraction of waves that pass, and how often; 0: not at all."""
+    """How surfaces are smoothed, by a windowed sinc filter.
+
+    Attributes:
+        pass_band: Of the filter, 0 to 2 as VTK counts it; less is smoother.
+        iterations: Of the filter; 0: no smoothing.
+    """
 
     pass_band: float
     iterations: int
@@ -38,16 +49,31 @@ class SegmentVoxels:
     """Voxels of a segment, good for any thread.
 
     Attributes:
-        array_kji: Values of all segments of an image.
+        array_kji: (k, j, i), values of all segments of an image.
         value: Of this segment.
         first_ijk: Voxel index of the array's first element.
-        affine: From voxel index to the segmentation's own coordinates.
+        affine: 4x4, from voxel index to the segmentation's own coordinates in mm.
     """
 
     array_kji: NDArray[Any]
     value: int
     first_ijk: tuple[int, int, int]
     affine: Affine
+
+    @classmethod
+    def of_image(cls, image: Any, value: int, array_kji: NDArray[Any] | None = None) -> Self:
+        """Return the voxels of a `vtkOrientedImageData`.
+
+        Args:
+            image: Where they are.
+            value: Of the segment.
+            array_kji: A copy of the image's voxels; None: look at the image's own.
+        """
+        i, _, j, _, k, _ = image.GetExtent()
+        matrix = import_vtk().vtkMatrix4x4()
+        image.GetImageToWorldMatrix(matrix)
+        array_kji = image_to_array(image) if array_kji is None else array_kji
+        return cls(array_kji, value, (i, j, k), matrix_from_vtk(matrix))
 
 
 def surface_recipe(segmentation: Any) -> SurfaceRecipe | None:
@@ -132,13 +158,6 @@ def closed_surface(voxels: SegmentVoxels, recipe: SurfaceRecipe) -> Any:
     return normals.GetOutput()
 
 
-def affine_of(image: Any) -> Affine:
-    """Return the matrix from voxel index to the segmentation's own coordinates."""
-    matrix = import_vtk().vtkMatrix4x4()
-    image.GetImageToWorldMatrix(matrix)
-    return matrix_from_vtk(matrix)
-
-
 def _smoother(recipe: SurfaceRecipe) -> Any:
     smoother = import_vtk().vtkWindowedSincPolyDataFilter()
     smoother.SetPassBand(recipe.pass_band)
@@ -153,17 +172,12 @@ def _smoother(recipe: SurfaceRecipe) -> Any:
 def _with_margin(
     voxels: SegmentVoxels,
 ) -> tuple[NDArray[np.uint8] | None, tuple[int, int, int]]:
-    """Return 1 inside and 0 outside, with a margin of one voxel, and where it begins (i, j, k)."""
-    inside = voxels.array_kji == voxels.value
-    found = [np.flatnonzero(inside.any(axis=others)) for others in ((1, 2), (0, 2), (0, 1))]
-    if not len(found[0]):
+    """Return 1 inside and 0 outside with a margin, and where it begins (i, j, k); None if empty."""
+    inside, (k, j, i) = without_empty_margins(voxels.array_kji == voxels.value)
+    if not inside.any():
         return None, voxels.first_ijk
-    low = [int(indices[0]) for indices in found]
-    box = tuple(
-        slice(first, int(indices[-1]) + 1) for first, indices in zip(low, found, strict=True)
-    )
-    i, j, k = (first + at - 1 for first, at in zip(voxels.first_ijk, reversed(low), strict=True))
-    return np.pad(inside[box].astype(np.uint8), 1), (i, j, k)
+    first_i, first_j, first_k = voxels.first_ijk
+    return np.pad(inside.astype(np.uint8), 1), (first_i + i - 1, first_j + j - 1, first_k + k - 1)
 
 
 def _trial_voxels() -> SegmentVoxels:

@@ -6,14 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from CrossModalSegLib.bridge.closed_surface import (
-    SegmentVoxels,
-    SurfaceRecipe,
-    affine_of,
-    closed_surface,
-)
+from CrossModalSegLib.bridge.closed_surface import SegmentVoxels, SurfaceRecipe, closed_surface
 from CrossModalSegLib.bridge.segments import structure_images
-from CrossModalSegLib.bridge.volumes import image_to_array
 from CrossModalSegLib.core.tasks import Region
 from CrossModalSegLib.core.volume import Volume
 
@@ -50,16 +44,14 @@ def prepare_segments(
         nested: Whether structures overlap.
         recipe: Of closed surfaces; None: no surfaces.
     """
-    images = structure_images(labels, structures, nested=nested, cropped=True)
     return [
         PreparedSegment(
-            structure, image, value, None if recipe is None else _surface(image, value, recipe)
+            structure=structure,
+            image=image,
+            value=value,
+            surface=recipe and closed_surface(SegmentVoxels.of_image(image, value), recipe),
         )
-        for structure, image, value in images
+        for structure, image, value in structure_images(
+            labels, structures, nested=nested, cropped=True
+        )
     ]
-
-
-def _surface(image: Any, value: int, recipe: SurfaceRecipe) -> Any:
-    i, _, j, _, k, _ = image.GetExtent()
-    voxels = SegmentVoxels(image_to_array(image), value, (i, j, k), affine_of(image))
-    return closed_surface(voxels, recipe)

@@ -42,7 +42,7 @@ def structure_images(
 def oriented_image(array_kji: NDArray[Any], grid: Volume, *, cropped: bool = False) -> Any:
     """Return an array on a grid as `vtkOrientedImageData`, or what is not 0 of it."""
     image = import_slicer().vtkOrientedImageData()
-    array_kji, (k, j, i) = _cropped(array_kji) if cropped else (array_kji, (0, 0, 0))
+    array_kji, (k, j, i) = without_empty_margins(array_kji) if cropped else (array_kji, (0, 0, 0))
     depth, height, width = array_kji.shape
     array_to_image(array_kji.astype(np.uint8), image)
     image.SetExtent(i, i + width - 1, j, j + height - 1, k, k + depth - 1)
@@ -76,15 +76,7 @@ def colour_fractions(colour: Colour) -> tuple[float, float, float]:
     return red / 255, green / 255, blue / 255
 
 
-def _kept(array_kji: NDArray[Any], structures: Sequence[Region]) -> NDArray[np.uint8]:
-    """Return label values with those of other structures set to 0."""
-    table = np.zeros(256, np.uint8)
-    values = [value for entry in structures for value in entry.values]
-    table[values] = values
-    return table[array_kji.astype(np.uint8, copy=False)]
-
-
-def _cropped(array_kji: NDArray[Any]) -> tuple[NDArray[Any], tuple[int, int, int]]:
+def without_empty_margins(array_kji: NDArray[Any]) -> tuple[NDArray[Any], tuple[int, int, int]]:
     """Return what is not 0, with a margin of one voxel, and where it begins (k, j, i)."""
     found = [np.flatnonzero(array_kji.any(axis=others)) for others in ((1, 2), (0, 2), (0, 1))]
     if not len(found[0]):
@@ -93,3 +85,11 @@ def _cropped(array_kji: NDArray[Any]) -> tuple[NDArray[Any], tuple[int, int, int
     last_k, last_j, last_i = (int(indices[-1]) + 2 for indices in found)
     part = array_kji[first_k:last_k, first_j:last_j, first_i:last_i]
     return part, (first_k, first_j, first_i)
+
+
+def _kept(array_kji: NDArray[Any], structures: Sequence[Region]) -> NDArray[np.uint8]:
+    """Return label values with those of other structures set to 0."""
+    table = np.zeros(256, np.uint8)
+    values = [value for entry in structures for value in entry.values]
+    table[values] = values
+    return table[array_kji.astype(np.uint8, copy=False)]

@@ -14,7 +14,6 @@ from CrossModalSegLib.bridge.background_work import YIELD_SECONDS
 from CrossModalSegLib.bridge.closed_surface import (
     SegmentVoxels,
     SurfaceRecipe,
-    affine_of,
     closed_surface,
     slicers_surface,
     surface_recipe,
@@ -116,9 +115,7 @@ def _copied_sources(segmentation: Any, labelmap: str) -> Generator[None, None, l
             copies[image] = (image_to_array(image).copy(), image.GetMTime())
             yield
         array_kji, version = copies[image]
-        first_ijk = tuple(image.GetExtent()[::2])
-        value = int(segment.GetLabelValue())
-        voxels = SegmentVoxels(array_kji, value, first_ijk, affine_of(image))
+        voxels = SegmentVoxels.of_image(image, int(segment.GetLabelValue()), array_kji)
         sources.append(_Source(segment_id, segment, image, version, voxels))
     return sources
 

@@ -132,3 +132,13 @@ def _rotation() -> NDArray[np.float64]:
     about_s = np.array([[np.cos(b), -np.sin(b), 0], [np.sin(b), np.cos(b), 0], [0, 0, 1]])
     both: NDArray[np.float64] = about_s @ about_r
     return both
+
+
+@pytest.fixture
+def tumour(plain_grid: Volume) -> Volume:
+    """Necrosis within enhancing tumour within oedema."""
+    array = np.zeros(plain_grid.shape_kji, dtype=np.uint8)
+    array[10:40, 12:40, 8:44] = 2
+    array[18:32, 20:34, 16:36] = 3
+    array[22:28, 24:30, 22:30] = 1
+    return plain_grid.with_array(array)

@@ -431,10 +431,7 @@ def test_a_result_that_is_deleted_is_no_longer_shown(opened: OpenModule, heart: 
 def test_surfaces_that_were_not_wanted_at_first_are_made_when_it_is_shown(
     opened: OpenModule, heart: Volume
 ) -> None:
-    opened.add(heart)
-    opened.parameters.showIn3D = False
-    click(opened.ui.applyButton)
-    opened.wait()
+    _segment_without_surfaces(opened, heart)
     node = opened.segmentations[0]
     name = node.GetSegmentation().GetNthSegmentID(0)
     assert node.GetClosedSurfaceInternalRepresentation(name) is None
@@ -449,15 +446,19 @@ def test_surfaces_that_were_not_wanted_at_first_are_made_when_it_is_shown(
 def test_a_result_deleted_while_its_surfaces_are_made_does_no_harm(
     opened: OpenModule, heart: Volume
 ) -> None:
-    opened.add(heart)
-    opened.parameters.showIn3D = False
-    click(opened.ui.applyButton)
-    opened.wait()
+    _segment_without_surfaces(opened, heart)
     opened.parameters.showIn3D = True
     click(opened.ui.showButton)
     assert opened.page.result.is_busy
     opened.application.scene.RemoveNode(opened.segmentations[0])
     wait_until(lambda: not opened.page.result.is_busy)
+
+
+def _segment_without_surfaces(opened: OpenModule, heart: Volume) -> None:
+    opened.add(heart)
+    opened.parameters.showIn3D = False
+    click(opened.ui.applyButton)
+    opened.wait()
 
 
 def test_what_is_missing_is_installed_after_asking(opened: OpenModule, heart: Volume) -> None:

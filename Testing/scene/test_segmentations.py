@@ -23,16 +23,6 @@ from CrossModalSegLib.data.segmentation_files import write_segmentation
 CARDIAC, TUMOUR = TASKS["cardiac"], TASKS["brain_tumour"]
 
 
-@pytest.fixture
-def tumour(plain_grid: Volume) -> Volume:
-    """Necrosis within enhancing tumour within oedema."""
-    array = np.zeros(plain_grid.shape_kji, dtype=np.uint8)
-    array[10:40, 12:40, 8:44] = 2
-    array[18:32, 20:34, 16:36] = 3
-    array[22:28, 24:30, 22:30] = 1
-    return plain_grid.with_array(array)
-
-
 def test_each_class_is_a_segment_with_its_name_and_colour(
     session: HeadlessScene, labels: Volume
 ) -> None:
