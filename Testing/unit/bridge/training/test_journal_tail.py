@@ -8,6 +8,7 @@ import tracemalloc
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from CrossModalSegLib.bridge.training.curves import Curve, Curves
@@ -95,19 +96,26 @@ def test_a_long_journal_is_read_in_pieces(journal: Path) -> None:
 
 
 def test_a_million_lines_cost_little_memory_and_each_new_line_little_time(journal: Path) -> None:
-    block = b"".join(line(step, loss=1.0 / (1 + step)) for step in range(1000))
     with journal.open("wb") as stream:
-        for _ in range(1000):
-            stream.write(block)
+        for first in range(0, 1_000_000, 1000):
+            steps_here = range(first, first + 1000)
+            stream.write(b"".join(line(step, loss=1.0 / (1 + step)) for step in steps_here))
     tail, curves = JournalTail(journal), Curves()
-    tail._position = journal.stat().st_size - 10 * len(block)  # the last 10,000 lines
-    began = time.process_time()
+    process, taken = psutil.Process(), 0
+    resident_bytes = process.memory_info().rss
+    while taken < 990_000:
+        for event in tail.read():
+            curves.take(event)
+            taken += 1
+    assert process.memory_info().rss - resident_bytes < 30e6
     tracemalloc.start()
     while tail.has_more:
         for event in tail.read():
             curves.take(event)
+            taken += 1
     _, peak_bytes = tracemalloc.get_traced_memory()
     tracemalloc.stop()
+    assert taken == 1_000_000
     assert peak_bytes < 8e6
     append(journal, line(1_000_001))
     began = time.process_time()
