@@ -21,7 +21,10 @@ from Testing.scene.harness.session import SlicerApplication
 PATIENCE_SECONDS = 300.0
 SIZE_PX = 300
 UNSEEN_SEED = 950_001
-METHODS = ("bSSFP MR phantoms, DSAN", "bSSFP MR phantoms, GLUA")
+METHODS = (
+    "Cardiac substructures on bSSFP MR phantoms, DSAN",
+    "Cardiac substructures on bSSFP MR phantoms, GLUA",
+)
 
 
 def take_comparison(
@@ -66,7 +69,7 @@ def take_comparison(
 def _check_models(table: Any) -> None:
     for row in range(table.rowCount):
         item = table.item(row, 0)
-        is_model = any(item.text().endswith(name) for name in METHODS)
+        is_model = item.text() in METHODS  # names of earlier results end so, too
         state = QtCore.Qt.CheckState.Checked if is_model else QtCore.Qt.CheckState.Unchecked
         item.setCheckState(state)
     process_events(0.2)
